@@ -1,0 +1,1 @@
+"""Frozen values that every layer speaks. No I/O, no clock, no Any."""

@@ -1,0 +1,87 @@
+"""What a drill's replica consists of, the same on every substrate: databases and workloads. Not how they are started."""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A login role of a database server. `superuser` is for the operator's role where the runbook needs it."""
+
+    name: str
+    password: str = ""
+    superuser: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A PostgreSQL server and the one database in it that the system uses.
+
+    `hosts` are the names it is known by in the environment (`db.prod.internal`); `settings` go to postgresql.conf;
+    `schema` is SQL run once as `owner` when the template is made; `volume_mb` limits the server's own volume;
+    `clock_ahead_s` lets the server's clock run ahead (libfaketime) and is printed in every report;
+    `standbys` is the number of streaming replicas, named `<name>-standby-<n>`.
+    """
+
+    name: str
+    database: str
+    owner: Role
+    roles: tuple[Role, ...] = ()
+    hosts: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+    schema: str = ""
+    volume_mb: int = 512
+    clock_ahead_s: float = 0.0
+    standbys: int = 0
+
+    def with_settings(self, **settings: str) -> "Postgres":
+        """The same server with these settings added or changed."""
+        return replace(self, settings=tuple(sorted({**dict(self.settings), **settings}.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A service of the system: `image` names a folder of clusters/workloads, `processes` stand behind one address.
+
+    `env_file` is the operator-editable file (path in the environment, e.g. `/srv/api/.env`) read at every start of the
+    service, over `env`. `hosts` and `port` are its address in the environment; `aliases` are the names that the operator's
+    `service` and `docker` style commands know it by.
+    """
+
+    name: str
+    image: str
+    port: int
+    hosts: tuple[str, ...] = ()
+    processes: int = 2
+    env: tuple[tuple[str, str], ...] = ()
+    env_file: str = ""
+    aliases: tuple[str, ...] = ()
+
+    def with_env(self, **env: str) -> "Workload":
+        """The same service with these variables added or changed."""
+        return replace(self, env=tuple(sorted({**dict(self.env), **env}.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The whole replica: what is brought up for one trial."""
+
+    stack: str
+    databases: tuple[Postgres, ...] = ()
+    workloads: tuple[Workload, ...] = ()
+
+    def database(self, name: str) -> Postgres:
+        """The database of that name; `KeyError` if there is none."""
+        return next(iter([db for db in self.databases if db.name == name]), None) or _missing(name)
+
+    def with_database(self, changed: Postgres) -> "Topology":
+        """The same with the database of that name replaced."""
+        self.database(changed.name)
+        return replace(self, databases=tuple(changed if db.name == changed.name else db for db in self.databases))
+
+    def with_workload(self, changed: Workload) -> "Topology":
+        """The same with the workload of that name replaced."""
+        return replace(self, workloads=tuple(changed if w.name == changed.name else w for w in self.workloads))
+
+
+def _missing(name: str) -> Postgres:
+    raise KeyError(name)
