@@ -1,12 +1,12 @@
 """What can go wrong with a request or with the harness itself. What the *system* does wrong is data, never one of these.
 
-    RundrillError
-    ├── InputError       the request cannot be met as written: every problem at once; exit status 2
-    └── HarnessError     the harness could not do its work; exit status 4
-        ├── SubstrateError   an environment could not be brought up, entered or left
-        ├── FaultError       a fault could not be injected or undone
-        ├── InstrumentError  a probe, load or ledger process did not do its work
-        └── StoreError       a stored run cannot be read
+RundrillError
+├── InputError       the request cannot be met as written: every problem at once; exit status 2
+└── HarnessError     the harness could not do its work; exit status 4
+    ├── SubstrateError   an environment could not be brought up, entered or left
+    ├── FaultError       a fault could not be injected or undone
+    ├── InstrumentError  a probe, load or ledger process did not do its work
+    └── StoreError       a stored run cannot be read
 """
 
 from collections.abc import Iterable

@@ -25,7 +25,12 @@ TREATED = Arm(fault=True, procedure=True)
 SHAM = Arm(fault=False, procedure=True)
 ARMS = (BASELINE, CONTROL, TREATED, SHAM)
 
-_NAMES = {(False, False): "baseline", (True, False): "control", (True, True): "treated", (False, True): "sham"}
+_NAMES = {
+    (False, False): "baseline",
+    (True, False): "control",
+    (True, True): "treated",
+    (False, True): "sham",
+}
 
 
 @dataclass(frozen=True, slots=True)
