@@ -28,9 +28,7 @@ async def sleep_until(instant: Ns) -> None:
         await asyncio.sleep(remaining / SECOND)
 
 
-async def until(
-    condition: Callable[[], Awaitable[T | None]], *, deadline: Ns, every: Ns = SECOND // 20
-) -> T | None:
+async def until(condition: Callable[[], Awaitable[T | None]], *, deadline: Ns, every: Ns = SECOND // 20) -> T | None:
     """Ask `condition` every so often until it answers something other than None; None if `deadline` passes first."""
     while True:
         answer = await condition()

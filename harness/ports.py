@@ -77,7 +77,10 @@ class Database(Protocol):
     """One PostgreSQL server that is up."""
 
     @property
-    def spec(self) -> Postgres: ...
+    def spec(self) -> Postgres:
+        """What was asked for."""
+        ...
+
     @property
     def pid(self) -> int:
         """The postmaster's pid as the harness sees it."""
@@ -113,7 +116,10 @@ class Service(Protocol):
     """One workload that is up: several processes behind one address."""
 
     @property
-    def spec(self) -> Workload: ...
+    def spec(self) -> Workload:
+        """What was asked for."""
+        ...
+
     @property
     def pids(self) -> tuple[int, ...]:
         """Its processes' pids as the harness sees them."""
@@ -225,7 +231,10 @@ class Substrate(Protocol):
     """A way to bring systems up."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What it is called on the command line."""
+        ...
+
     @property
     def provides(self) -> frozenset[Capability]:
         """What its environments can be asked to do, on this machine."""
@@ -247,7 +256,10 @@ class Load(Protocol):
     """The background load while it runs."""
 
     @property
-    def users(self) -> int: ...
+    def users(self) -> int:
+        """How many concurrent users there are meant to be."""
+        ...
+
     async def set_users(self, users: int) -> None:
         """Go to that many concurrent users, now."""
         ...
@@ -281,7 +293,10 @@ class Fault(Protocol):
     """What is done to the system: a frozen dataclass. `str(fault)` is what reports print."""
 
     @property
-    def needs(self) -> frozenset[Capability]: ...
+    def needs(self) -> frozenset[Capability]:
+        """What the environment must be able to do."""
+        ...
+
     @property
     def links(self) -> frozenset[str]:
         """The databases that must be reached through a faulty link."""

@@ -76,15 +76,11 @@ class Topology:
     def with_database(self, changed: Postgres) -> "Topology":
         """The same with the database of that name replaced."""
         self.database(changed.name)
-        return replace(
-            self, databases=tuple(changed if db.name == changed.name else db for db in self.databases)
-        )
+        return replace(self, databases=tuple(changed if db.name == changed.name else db for db in self.databases))
 
     def with_workload(self, changed: Workload) -> "Topology":
         """The same with the workload of that name replaced."""
-        return replace(
-            self, workloads=tuple(changed if w.name == changed.name else w for w in self.workloads)
-        )
+        return replace(self, workloads=tuple(changed if w.name == changed.name else w for w in self.workloads))
 
 
 def _missing(name: str) -> Postgres:
