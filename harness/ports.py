@@ -240,8 +240,17 @@ class Substrate(Protocol):
         """What its environments can be asked to do, on this machine."""
         ...
 
+    @property
+    def isolation(self) -> str:
+        """How its environments are kept apart here: `namespaces`, `processes` or `simulated`."""
+        ...
+
     def lacks(self, needs: frozenset[Capability]) -> Sequence[Problem]:
         """One problem, with its remedy, for each thing needed that it cannot do here."""
+        ...
+
+    def tool(self, program: str) -> bool:
+        """Whether the operator's shell in its environments has that program."""
         ...
 
     def environment(

@@ -1,0 +1,1 @@
+"""The one effectful arrow: a plan becomes a history. Nothing is judged here."""

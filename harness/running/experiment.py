@@ -1,0 +1,75 @@
+"""All trials of a scenario: the randomised schedule, several at a time where asked, each judged as it ends."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.checking.assess import assess
+from harness.checking.judge import judge
+from harness.model.design import Arm, Trial
+from harness.model.history import History
+from harness.model.verdict import Assessment, Verdict
+from harness.plan import Plan
+from harness.running import store
+from harness.running.trial import Bench, run_trial
+
+
+def schedule(arms: Sequence[Arm], repetitions: int, seed: int) -> tuple[Trial, ...]:
+    """Blocks in which every arm stands once, in an order drawn from `seed`, so that drift of the machine hits all alike."""
+    order = random.Random(seed)  # noqa: S311 - an order of trials, no secret
+    trials: list[Trial] = []
+    for number in range(1, repetitions + 1):
+        block = list(arms)
+        order.shuffle(block)
+        trials.extend(Trial(arm, number, order.randrange(2**31)) for arm in block)
+    return tuple(trials)
+
+
+async def run_experiment(
+    plan: Plan, trials: Sequence[Trial], bench: Bench, run: Path, *, places: asyncio.Semaphore
+) -> tuple[Assessment, tuple[History, ...]]:
+    """Run `trials`, as many at a time as there are `places`, and judge them. One folder each below `run`."""
+    folder = prepared(plan, run)
+
+    async def one(trial: Trial) -> History:
+        async with places:
+            place = folder / trial.id
+            place.mkdir()
+            history = await run_trial(plan, trial, bench, place)
+            verdict = judge(history)
+            for reporter in bench.reporters:
+                reporter.verdict(verdict)
+            return history
+
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(one(trial)) for trial in trials]
+    histories = tuple(task.result() for task in running)
+    assessment = assess_stored(stored(plan), histories)
+    for reporter in bench.reporters:
+        reporter.assessment(assessment)
+    return assessment, histories
+
+
+def prepared(plan: Plan, run: Path) -> Path:
+    """The new folder of the plan's scenario in a run. InputError where the run has one of that name."""
+    return store.new_scenario(run, stored(plan))
+
+
+def assess_stored(kept: store.Stored, histories: Sequence[History]) -> Assessment:
+    """The assessment of a stored scenario: the same whether it was just run or is judged again."""
+    ordered = sorted(histories, key=lambda history: history.header.trial)
+    verdicts: tuple[Verdict, ...] = tuple(judge(history) for history in ordered)
+    return assess(kept.name, verdicts, ordered, expect=kept.expect, because=kept.because, caveats=kept.caveats)
+
+
+def stored(plan: Plan) -> store.Stored:
+    """What of a plan is kept beside its trials."""
+    known = plan.scenario.expect
+    return store.Stored(
+        name=plan.name,
+        title=plan.scenario.title,
+        caveats=plan.scenario.caveats,
+        expect=known.word if known else None,
+        because=known.because if known else "",
+    )

@@ -1,0 +1,49 @@
+"""How Rundrill is drilled, tested and checked. Each session installs what it needs; `nox -l` lists them."""
+
+import nox
+
+nox.options.sessions = ["lint", "types", "contracts", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+TEST = ("pytest", "pytest-asyncio", "hypothesis", "looptime", "pytest-cov")
+DRILLS = (
+    "scenarios/storefront/pool_exhausted_for_long.py",
+    "scenarios/inventory/slow_queries.py",
+    "scenarios/inventory/restore.py",
+)
+
+
+@nox.session
+def drill(session: nox.Session) -> None:
+    """The main job end to end: three drills on real servers, a verdict table, reports under runs/."""
+    session.install("-q", "-e", ".")
+    session.run("rundrill", "run", *(session.posargs or DRILLS), "--jobs", "2", success_codes=[0])
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Everything pytest finds in tests/: pure, virtual-time and real-server tests."""
+    session.install("-q", "-e", ".", *TEST)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and the rules that a machine can keep."""
+    session.install("-q", "ruff")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict."""
+    session.install("-q", "-e", ".", "mypy", "scipy-stubs")
+    session.run("mypy")
+
+
+@nox.session
+def contracts(session: nox.Session) -> None:
+    """The layers and confinements of docs/architecture.md, by import-linter."""
+    session.install("-q", "-e", ".", "import-linter")
+    session.run("lint-imports")

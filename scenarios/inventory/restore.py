@@ -1,0 +1,39 @@
+"""Tables are dropped while writes go on; the runbook's backup, taken shortly before, is restored."""
+
+from dataclasses import replace
+
+from harness.faults import LoseData
+from harness.model.objectives import Recovery
+from harness.model.units import minutes, seconds
+from harness.model.verdict import Word
+from harness.scenario import Known, Scenario
+
+from .system import LEDGER, ORDER, READ, SYSTEM, TRAFFIC, objectives
+
+DROPPED = Scenario(
+    title="Somebody drops the orders",
+    runbook="runbook.md",
+    procedure="database maintenance",
+    prepare=("backup",),
+    follow=("restore",),
+    topology=SYSTEM,
+    fault=LoseData(database="main", tables=("orders", LEDGER.table), how="drop"),
+    probes=(READ, ORDER),
+    objectives=objectives(READ, ORDER),
+    load=TRAFFIC,
+    ledger=LEDGER,
+    recovery=Recovery(rto=minutes(30), rpo=minutes(1), horizon=seconds(20)),
+    caveats=(
+        "the backup was taken seconds before the loss; the runbook states no backup interval, and what is lost grows with it",
+    ),
+)
+
+DELETED = replace(
+    DROPPED,
+    title="Somebody deletes half of the orders",
+    fault=LoseData(database="main", tables=("orders", LEDGER.table), how="delete"),
+    expect=Known(
+        word=Word.HARMFUL,
+        because="the dump is played onto tables that still hold rows: what has a key is refused whole, what has none is doubled",
+    ),
+)
