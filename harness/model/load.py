@@ -1,17 +1,19 @@
 """What asks the system questions while it is drilled: probes, background load, the write ledger; as values that travel to
-the worker processes. Not the workers."""
+the worker processes, and the lines those write. Not the workers."""
 
 from dataclasses import dataclass
 
 import msgspec
 
-from harness.model.units import Ns, milliseconds
+from harness.model.history import Mode, Sample, WriteOutcome
+from harness.model.units import SECOND, Ns, milliseconds
 
 
 class HttpProbe(msgspec.Struct, frozen=True, tag="http", kw_only=True):
     """A GET (or POST with `body`) of `path` at `service`; good: status `status` and `contains` in the payload.
 
-    `{n}` in `path` and `body` is the probe's number. `timeout` ns from the scheduled instant.
+    `{n}` in `path` and `body` is the probe's number, from 1 to 1000 and around again. `timeout` ns from the scheduled
+    instant.
     """
 
     indicator: str
@@ -35,7 +37,7 @@ class SqlProbe(msgspec.Struct, frozen=True, tag="sql", kw_only=True):
 
 
 class TcpProbe(msgspec.Struct, frozen=True, tag="tcp", kw_only=True):
-    """A connection to `peer` (a workload or database) is accepted."""
+    """A connection to `peer` (a workload or database) is accepted; in pooled mode: one made earlier is still open."""
 
     indicator: str
     peer: str
@@ -47,7 +49,8 @@ Probe = HttpProbe | SqlProbe | TcpProbe
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One thing a simulated user does: `weight` is its share. `{n}` in `path` and `body` is a random number below 1000."""
+    """One thing a simulated user does: `weight` is its share. `{n}` in `path` and `body` is a random
+    number from 1 to 1000. With a `body` it is a POST, else a GET."""
 
     path: str
     body: str = ""
@@ -75,3 +78,122 @@ class LedgerSpec:
     table: str = "rundrill_ledger"
     period: Ns = milliseconds(50)
     timeout: Ns = milliseconds(1000)
+
+    def ddl(self) -> str:
+        """SQL that creates the table, to be run by the database's owner; `role` may insert and read."""
+        table, role = quoted(self.table), quoted(self.role)
+        return (
+            f"CREATE TABLE {table} (writer text NOT NULL, seq bigint NOT NULL, checksum text NOT NULL, "
+            f"payload text NOT NULL); GRANT SELECT, INSERT ON {table} TO {role};"
+        )
+
+
+def quoted(identifier: str) -> str:
+    """An SQL identifier, quoted."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+class ProberSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one prober process does: each of `probes` in each of `modes`, once every `period` ns, for at most `bound` ns.
+
+    `peers` gives host and port of each name that HTTP and TCP probes use, `dsns` the connection string for each
+    `database/role` that SQL probes use; both as seen from inside the environment.
+    """
+
+    probes: tuple[Probe, ...]
+    peers: dict[str, tuple[str, int]] = {}
+    dsns: dict[str, str] = {}
+    period: Ns = milliseconds(50)
+    modes: tuple[Mode, ...] = (Mode.FRESH, Mode.POOLED)
+    bound: Ns = 600 * SECOND
+
+
+class LedgerWork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one ledger process does: writes as `ledger` says over `dsn`, under the name `writer`, for at most `bound` ns."""
+
+    ledger: LedgerSpec
+    dsn: str
+    writer: str = "w1"
+    bound: Ns = 600 * SECOND
+
+
+class LoadWork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one load process does: `profile` against `host`:`port`, for at most `bound` ns."""
+
+    profile: LoadProfile
+    host: str
+    port: int
+    seed: int = 1
+    bound: Ns = 600 * SECOND
+
+
+class InstrumentReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How well an open-loop worker kept its schedule from `since` to `at` (monotonic ns): evidence for or against its data.
+
+    `asked`: how many questions (or writes) were due; `dropped` of them were not sent because too many were unanswered,
+    `unfinished` were still unanswered when it ended and are not in its data. Lag is sent minus scheduled, in ns. `cpu` is
+    the CPU time of the process, ns; `suspended` how long the machine slept, ns, which the monotonic clock does not count.
+    One report per second covers the time since the one before; the `final` one covers all.
+    """
+
+    worker: str
+    since: Ns
+    at: Ns
+    asked: int
+    dropped: int
+    lag_p50: Ns
+    lag_p99: Ns
+    lag_max: Ns
+    cpu: Ns
+    suspended: Ns = 0
+    unfinished: int = 0
+    final: bool = False
+
+
+class ProberLine(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One line of a prober: a sample or a report."""
+
+    sample: Sample | None = None
+    instrument: InstrumentReport | None = None
+
+
+class Intent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A ledger write is about to be sent; on disk before it is. `invoked` in monotonic ns."""
+
+    writer: str
+    seq: int
+    checksum: str
+    invoked: Ns
+
+
+class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What became of a ledger write, and when that was known (monotonic ns). `code`: SQLSTATE or a short reason."""
+
+    writer: str
+    seq: int
+    done: Ns
+    outcome: WriteOutcome
+    code: str = ""
+
+
+class LedgerLine(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One line of a ledger writer: an intent, an outcome or a report."""
+
+    intent: Intent | None = None
+    outcome: Outcome | None = None
+    instrument: InstrumentReport | None = None
+
+
+class LoadCount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the background load did, once a second: `requests` finished and `failures` among them since the start, the rest
+    over the last second. `at` monotonic ns; `rps` requests per second; `p50` and `p95` response times in ns, from the actual
+    sending: locust is a closed loop, so these never feed an indicator."""
+
+    at: Ns
+    users: int
+    requests: int
+    failures: int
+    rps: float
+    p50: Ns
+    p95: Ns
+    cpu: Ns = 0
