@@ -10,7 +10,7 @@ from harness.model.history import Header, History, Name, Phase, Scalar, Terms
 from harness.model.source import Source
 from harness.model.units import Ns
 from harness.model.verdict import ArmSummary, Finding, Interval, Loss, Outcome, Recovered, Status, Verdict, Word
-from harness.reporting.drill import Drill
+from harness.reporting.drill import Drill, origin
 from harness.reporting.executed import Execution, executions
 
 SCHEMA: Final = 1
@@ -27,7 +27,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """The trial's timeline in ns since `origin` (monotonic: the fault call, or the trial's start where there is none)."""
+    """The trial's timeline in ns since `origin` (monotonic ns; drill.origin)."""
 
     origin: Ns
     call: Ns | None
@@ -216,17 +216,16 @@ def _trial(verdict: Verdict, history: History | None) -> TrialRecord:
 def _moments(verdict: Verdict, history: History) -> Moments:
     timings = verdict.timings
     returned = history.first(Name.FAULT, Phase.OK)
-    began = history.events[0].at if history.events else history.header.monotonic
-    origin = timings.call if timings.call is not None else began
+    zero = origin(verdict, history)
 
     def since(instant: Ns | None) -> Ns | None:
-        return None if instant is None else instant - origin
+        return None if instant is None else instant - zero
 
     def bracket(interval: Interval | None) -> Interval | None:
-        return None if interval is None else Interval(lo=interval.lo - origin, hi=since(interval.hi))
+        return None if interval is None else Interval(lo=interval.lo - zero, hi=since(interval.hi))
 
     return Moments(
-        origin=origin,
+        origin=zero,
         call=since(timings.call),
         ret=since(returned.at if returned else None),
         eff=since(timings.felt),
@@ -240,17 +239,17 @@ def _moments(verdict: Verdict, history: History) -> Moments:
     )
 
 
-def _steps(history: History, origin: Ns) -> tuple[StepRecord, ...]:
-    return tuple(_step(execution, origin) for execution in executions(history))
+def _steps(history: History, zero: Ns) -> tuple[StepRecord, ...]:
+    return tuple(_step(execution, zero) for execution in executions(history))
 
 
-def _step(execution: Execution, origin: Ns) -> StepRecord:
+def _step(execution: Execution, zero: Ns) -> StepRecord:
     terms, begun, ended = execution.terms, execution.begun, execution.ended
     return StepRecord(
         step=terms.index if terms else execution.data.get("step"),
         what=terms.what if terms else "",
-        start=begun.at - origin if begun else None,
-        end=ended.at - origin if ended else None,
+        start=begun.at - zero if begun else None,
+        end=ended.at - zero if ended else None,
         phase=ended.phase if ended else None,
         source=execution.source,
         written=terms.written if terms else "",

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from harness.model.history import Header, History
+from harness.model.history import Header, History, Name, Phase
+from harness.model.units import Ns
 from harness.model.verdict import Assessment, Verdict
 
 
@@ -32,3 +33,22 @@ class Drill:
     def history(self, verdict: Verdict) -> History | None:
         """The history that `verdict` judges, or None if it is not among ours."""
         return next((each for each in self.histories if each.header.trial == verdict.trial), None)
+
+    def pairs(self) -> tuple[tuple[Verdict, History], ...]:
+        """The verdicts whose histories we have, with them."""
+        found = ((verdict, self.history(verdict)) for verdict in self.assessment.verdicts)
+        return tuple((verdict, history) for verdict, history in found if history is not None)
+
+
+def origin(verdict: Verdict, history: History) -> Ns:
+    """The instant (monotonic ns) from which a trial's times are told: the fault call; where there was none, the first
+    command, the end of the steady state, or the trial's beginning."""
+    if verdict.timings.call is not None:
+        return verdict.timings.call
+    found = (
+        history.first(Name.FAULT, Phase.INVOKE)
+        or history.first(Name.PROCEDURE, Phase.INVOKE)
+        or history.first(Name.STEADY, Phase.OK)
+        or next(iter(history.events), None)
+    )
+    return found.at if found else history.header.monotonic
