@@ -1,0 +1,1 @@
+"""Probes: questions asked of a system, each answered by one dated sample."""
