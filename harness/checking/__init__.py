@@ -1,0 +1,1 @@
+"""History → finding → verdict → assessment: pure, one question a file. Nothing here measures, waits or writes."""
