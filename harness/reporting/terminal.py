@@ -18,7 +18,7 @@ from harness.model.units import SECOND, Ns, show
 from harness.model.verdict import Assessment, Verdict
 from harness.reporting.progress import KEPT, Cell, Cells, Progress, step_at
 from harness.reporting.summary import OUTCOME_STYLE, WORD_STYLE
-from harness.reporting.wording import MARK, STATUS, SYMBOL, between, duration, one_line
+from harness.reporting.wording import STATUS, SYMBOL, between, duration, one_line, sign
 
 _SPARKS: Final = "▁▂▃▄▅▆▇█"
 _PANEL: Final = 76
@@ -74,7 +74,7 @@ class Terminal:
     def verdict(self, verdict: Verdict) -> None:
         """A trial was judged."""
         rta = f", RTA {between(verdict.rta.fault)}" if verdict.rta else ""
-        text = Text(f"{MARK[verdict.outcome]} ", style=OUTCOME_STYLE[verdict.outcome])
+        text = Text(f"{sign(verdict)} ", style=OUTCOME_STYLE[verdict.outcome])
         self._print(text.append(f"{one_line(verdict.trial)}: {STATUS[verdict.status]}{rta}"))
 
     def assessment(self, assessment: Assessment) -> None:

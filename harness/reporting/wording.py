@@ -8,7 +8,7 @@ from typing import Final
 
 from harness.model.design import Arm
 from harness.model.units import SECOND, Ns, show
-from harness.model.verdict import Assessment, Finding, Interval, Outcome, Recovered, Status, Word
+from harness.model.verdict import Assessment, Finding, Interval, Outcome, Recovered, Status, Verdict, Word
 
 SYMBOL: Final = {
     Word.EFFECTIVE: "✓",
@@ -81,6 +81,11 @@ def parts(rta: Recovered) -> str:
     """RTA in its parts: as the users saw it, and from the first command."""
     known = [("seen by users", rta.user), ("from the first command", rta.procedure)]
     return " · ".join(f"{between(value)} {what}" for what, value in known if value is not None)
+
+
+def sign(verdict: Verdict) -> str:
+    """The sign of a trial's outcome; a dot where an arm without the procedure passed: that is no merit of the procedure."""
+    return "·" if verdict.outcome is Outcome.PASSED and not verdict.arm.procedure else MARK[verdict.outcome]
 
 
 def line(finding: Finding) -> str:

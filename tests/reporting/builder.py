@@ -193,7 +193,7 @@ def verdict(of: History, *, recovered: bool = True) -> Verdict:
         episodes=1,
     )
     broken = Finding("procedure", Outcome.FAILED, "psql wants a password and the runbook gives none", (17,), at(61))
-    kept = Finding("durability", Outcome.PASSED, "412 acknowledged writes, none lost", (21,))
+    kept = Finding("durability", Outcome.PASSED, "412 acknowledged writes, none lost", (3,))
     if not recovered:
         never = Finding("recovery", Outcome.INCONCLUSIVE, "not recovered within the horizon of 20 s", (8,))
         rta = Recovered(Interval(ended - CALL, None))

@@ -50,7 +50,7 @@ def test_a_log_has_a_line_for_each_event_worth_reading_with_its_elapsed_seconds(
         "  CREATE INDEX CONCURRENTLY idx_orders_customer ON orders (customer_id); — ok, status 0"
     ) in lines
     assert any("step 6/6" in line and "failed, status 2" in line for line in lines)
-    assert "✓ control-1: not recovered while watched, RTA > 20 s" in lines
+    assert "· control-1: not recovered while watched, RTA > 20 s" in lines
     assert lines[-1].startswith("✓ effective  inventory/slow_queries: both treated trials recovered")
 
 

@@ -13,7 +13,7 @@ from harness.reporting.html.ledger import writes
 from harness.reporting.html.markup import Html, el, join
 from harness.reporting.html.steps import followed
 from harness.reporting.html.timeline import in_words, timeline
-from harness.reporting.wording import MARK, STATUS, SYMBOL, between, duration, found, parts, trials
+from harness.reporting.wording import MARK, STATUS, SYMBOL, between, duration, found, parts, sign, trials
 
 _ELSEWHERE = 800
 """How many characters of output are shown of trials after the first, whose output is shown at length."""
@@ -122,12 +122,14 @@ def _timelines(drill: Drill) -> Iterator[Html]:
 
 
 def _figure(verdict: Verdict, history: History, axis: Axis) -> Html:
-    outage = f"{verdict.timings.bad_seconds:.2f} s bad in {verdict.timings.episodes} episode(s)"
+    episodes = verdict.timings.episodes
+    outage = f"{verdict.timings.bad_seconds:.2f} s bad in {episodes} {'episode' if episodes == 1 else 'episodes'}"
+    merit = verdict.outcome if sign(verdict) == MARK[verdict.outcome] else "neutral"
     caption = el(
         "figcaption",
         el("b", verdict.trial),
-        el("span", f"{MARK[verdict.outcome]} {STATUS[verdict.status]}", class_=f"badge outcome {verdict.outcome}"),
-        el("span", outage, class_="quiet") if verdict.timings.episodes else None,
+        el("span", f"{sign(verdict)} {STATUS[verdict.status]}", class_=f"badge outcome {merit}"),
+        el("span", outage, class_="quiet") if episodes else None,
     )
     return el("figure", caption, timeline(verdict, history, axis), in_words(verdict, history))
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Final
 
 from harness.model.history import History
@@ -43,17 +42,14 @@ def shared_axis(drill: Drill) -> Axis:
 
 
 def lanes(extents: Sequence[tuple[float, float]]) -> tuple[int, ...]:
-    """For each (from, to) the lowest lane in which it touches none before it."""
-    taken: list[list[tuple[float, float]]] = []
+    """For each (from, to), from left to right, the lane below all before it that it touches, so that a line drawn down from
+    its left end crosses none of them."""
     chosen: list[int] = []
-    for lo, hi in extents:
-        for lane in count():
-            if lane == len(taken):
-                taken.append([])
-            if all(hi <= other_lo or lo >= other_hi for other_lo, other_hi in taken[lane]):
-                taken[lane].append((lo, hi))
-                chosen.append(lane)
-                break
+    for number, (lo, hi) in enumerate(extents):
+        touched = [
+            chosen[n] for n, (other_lo, other_hi) in enumerate(extents[:number]) if lo < other_hi and other_lo < hi
+        ]
+        chosen.append(max(touched, default=-1) + 1)
     return tuple(chosen)
 
 

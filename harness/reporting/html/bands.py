@@ -32,7 +32,7 @@ def series(history: History, axis: Axis, zero: Ns, top: int) -> tuple[Html, int]
 
 
 def _caption(objective: Objective, mode: Mode, y: int) -> Html:
-    meaning = f" — {objective.ratio:.4g} of probes good within {show(objective.within)}"
+    meaning = f" — {objective.ratio * 100:.6g}% of probes good within {show(objective.within)}"
     return el(
         "text",
         el("tspan", f"{one_line(objective.indicator, limit=40)} · {mode}", class_="name"),

@@ -55,12 +55,16 @@ def _end(each: Execution) -> tuple[str, str]:
 
 def _badges(each: Execution) -> Iterator[Html]:
     kind, word = _end(each)
+    what = each.terms.what if each.terms else "command"
     if each.terms and each.terms.deviation:
         yield el("span", "deviation", class_="badge deviation")
     if each.terms and _bound(each.terms):
         yield el("span", "binding", class_="badge binding")
     if each.terms and each.terms.destructive:
         yield el("span", "destructive", class_="badge destructive")
+    if what != "command" and each.begun:
+        yield el("span", what, class_="badge end")
+        return
     status = each.data.get("status")
     told = [
         word,
@@ -78,9 +82,11 @@ def _bound(terms: StepTerms) -> bool:
 def _run(each: Execution) -> Iterator[Html]:
     """What was run, where it is not what is written, with the difference marked; and why."""
     terms = each.terms
+    if terms and terms.what == "manual":
+        yield el("p", "for a person; nothing was run", class_="quiet")
+        return
     if terms is None or terms.written.strip() == terms.text.strip():
-        plain = "for a person; nothing was run" if terms and terms.what == "manual" else "as written"
-        yield el("p", plain if each.begun else "not reached", class_="quiet")
+        yield el("p", "as written" if each.begun else "not reached", class_="quiet")
     elif terms.what == "skipped":
         yield el("p", "not run", class_="quiet")
     else:
@@ -114,4 +120,5 @@ def _outputs(each: Execution, shown: int) -> Iterator[Html]:
             el("summary", f"{stream}, {lines} {'line' if lines == 1 else 'lines'}"),
             el("pre", join([text[:shown], el("i", more) if more else None]), class_=stream),
             class_="output",
+            open="" if each.ended and each.ended.phase is Phase.FAIL else None,
         )

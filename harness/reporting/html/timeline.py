@@ -59,19 +59,20 @@ def marks(verdict: Verdict, history: History) -> tuple[Mark, ...]:
 def timeline(verdict: Verdict, history: History, axis: Axis) -> Html:
     """The drawing. Horizontal places are in percent, vertical ones in pixels, so that it fits any width undistorted."""
     told = marks(verdict, history)
-    head, top = _marks(told, axis)
-    bands, below = series(history, axis, origin(verdict, history), top)
+    labels = [_Label.of(mark, axis) for mark in told]
+    chosen = lanes([label.extent for label in labels])
+    top = _LANE * (max(chosen, default=-1) + 1) + 10
+    bands, below = series(history, axis, origin(verdict, history), top + 12)
     steps, bottom = _steps(history, axis, origin(verdict, history), below)
-    within = [mark for mark in told if axis.lo <= mark.at <= axis.hi]
-    lines = [_upright(mark, axis, bottom) for mark in within]
+    placed = list(zip(labels, chosen, strict=True))
     return el(
         "svg",
-        *_spans(verdict, history, axis, rows=(top - 4, bottom)),
-        *_ticks(axis, top=top - 4, bottom=bottom),
+        *_spans(verdict, history, axis, rows=(top, bottom)),
+        *_ticks(axis, top=top, bottom=bottom),
         bands,
-        *lines,
+        *(label.upright(_LANE * lane + 2, bottom) for label, lane in placed if not label.beyond),
         steps,
-        head,
+        *(label.drawn(_LANE * lane + 12) for label, lane in placed),
         class_="timeline",
         width="100%",
         height=bottom + 20,
@@ -80,14 +81,6 @@ def timeline(verdict: Verdict, history: History, axis: Axis) -> Html:
         data_lo=str(axis.lo),
         data_hi=str(axis.hi),
     )
-
-
-def _marks(told: tuple[Mark, ...], axis: Axis) -> tuple[Html, int]:
-    """The labels above, and where the space below them begins."""
-    labels = [_Label.of(mark, axis) for mark in told]
-    chosen = lanes([label.extent for label in labels])
-    drawn = [label.drawn(_LANE * lane + 12) for label, lane in zip(labels, chosen, strict=True)]
-    return join(drawn), _LANE * (max(chosen, default=-1) + 1) + 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +117,19 @@ class _Label:
             for text, width in ((self.mark.label, "wide"), (self.mark.letter, "narrow"))
         )
 
-
-def _upright(mark: Mark, axis: Axis, bottom: int) -> Html:
-    place = f"{axis.percent(mark.at):.2f}%"
-    return el("line", el("title", mark.label), class_=f"mark {mark.kind}", x1=place, x2=place, y1=2, y2=bottom)
+    def upright(self, top: int, bottom: int) -> Html:
+        """The line at its instant."""
+        mark, place = self.mark, f"{self.at:.2f}%"
+        return el("line", el("title", mark.label), class_=f"mark {mark.kind}", x1=place, x2=place, y1=top, y2=bottom)
 
 
 def _spans(verdict: Verdict, history: History, axis: Axis, *, rows: tuple[int, int]) -> Iterator[Html]:
-    """The fault's span, the window that counts as recovered, and the hold after it, as tints."""
+    """The fault's span as a bar above the bands; the window that counts as recovered, and the hold after it, as tints."""
     zero, timings, recovery = origin(verdict, history), verdict.timings, history.header.terms.recovery
     if timings.call is not None:
         healed = history.first(Name.HEAL, Phase.INVOKE)
         span = (timings.call - zero, healed.at - zero if healed else axis.hi)
-        yield _tint(axis, span, rows=rows, kind="fault", title="the fault is in force")
+        yield _tint(axis, span, rows=(rows[0], rows[0] + 6), kind="fault", title="the fault is in force")
     if timings.recovered and timings.recovered.hi is not None:
         start = timings.recovered.hi - zero
         end = start + recovery.window
@@ -185,8 +178,8 @@ def _step(number: int, each: Execution, axis: Axis, *, zero: Ns, y: int) -> Html
     text = one_line(each.terms.text if each.terms else str(each.data.get("text", "")), limit=64)
     leftward = hi > 52
     place = f"{lo if leftward else hi:.2f}%"
-    took = duration(each.took)
     kind = each.terms.what if each.terms else "command"
+    took = duration(each.took) if kind == "command" else kind
     return el(
         "g",
         el("title", f"step {number} at {_since(start)}, {took}, {word}: {text}"),
@@ -218,7 +211,10 @@ def _since(at: Ns) -> str:
 
 def in_words(verdict: Verdict, history: History) -> Html:
     """The drawing's instants with their brackets, as a list: for reading, and for those who cannot see it."""
-    told = [el("li", el("b", mark.letter), " ", mark.label) for mark in marks(verdict, history)]
+    told = [
+        el("li", None if mark.label.startswith(mark.letter) else el("b", mark.letter, " "), mark.label)
+        for mark in marks(verdict, history)
+    ]
     if verdict.rta:
         told.append(el("li", el("b", "RTA"), " ", between(verdict.rta.fault)))
     return el("ul", *told, class_="instants")
