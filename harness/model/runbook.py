@@ -69,7 +69,8 @@ class Invocation:
 class Command:
     """One thing to execute: a whole logical command, at its first line.
 
-    `context` is the session it belongs to (`psql`, `redis-cli`, `kubectl exec …`, `ssh host`), outermost first.
+    `context` is the session it belongs to (`psql`, `redis-cli`, `kubectl exec …`, `ssh host`), outermost first; `directory`
+    where an earlier `cd` of that session went; `sets` the shell variables it sets for what follows.
     """
 
     language: Language
@@ -82,6 +83,8 @@ class Command:
     tty: bool = False
     destructive: bool = False
     context: tuple[str, ...] = ()
+    directory: str = ""
+    sets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

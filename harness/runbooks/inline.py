@@ -1,0 +1,134 @@
+"""Inline code to commands: which code spans in prose are to be run, and which only mention something."""
+
+import re
+from collections.abc import Iterator
+
+from harness.model.runbook import Command, Language, SectionKind
+from harness.model.source import Source
+from harness.runbooks import commands, language, programs, shell
+from harness.runbooks.markdown import Inline, Piece
+from harness.runbooks.sessions import Sessions
+
+_CUE = re.compile(
+    r"(?:\b(?:run|running|execute|executing|exec|use|using|uses|type|issue|invoke|enter|via|with|by|try|check|do|start|call|launch|trigger\w*(?:\s\w+){0,3}|refresh|script)"
+    r"\s*(?:sql|the|a|this|following|command|script|query|then)*|:|→|->|—|–|\()\s*[\"'*_\[(]*$",
+    re.IGNORECASE,
+)
+_RUN = re.compile(
+    r"\b(?:run|running|rerun|re-run|execute|invoke|launch|type|issue|using|with|via|trigger\w*(?:\s\w+){0,3}|call)\s*(?:the|a|this|script|command|following)*\s*[\"'*_(]*$",
+    re.IGNORECASE,
+)
+_TOLD = re.compile(
+    r"\b(?:run|rerun|re-run|execute|invoke|issue|type)\s*(?:the|this|command|following)*\s*[:\"'*_(]*\s*$",
+    re.IGNORECASE,
+)
+_NEGATED = re.compile(r"\b(?:do not|don['’]t|never|avoid|instead of|rather than|not)\s+(?:\w+\s+){0,3}$", re.IGNORECASE)
+_ALONE = frozenset(
+    "ps stats version status ls list info whoami df top nodes pods events help images info ping leave".split()
+)
+_NEEDS_OBJECT = frozenset(
+    """get describe delete apply create edit patch replace expose scale autoscale rollout logs log exec cp label annotate drain cordon
+    uncordon taint run set attach debug explain port-forward upgrade install uninstall rollback template pull push build tag inspect rm
+    rmi stop start restart kill up down config use switch checkout add commit merge rebase show diff fetch clone plan""".split()
+)
+
+
+def found(inline: Inline, kind: SectionKind, path: str, sessions: Sessions) -> Iterator[Command]:
+    """The commands among the code spans of one paragraph, item or cell, in order."""
+    for index, piece in enumerate(inline.pieces):
+        if piece.kind != "code" or not piece.text.strip():
+            continue
+        before = "".join(other.text for other in inline.pieces[:index])
+        after = "".join(other.text for other in inline.pieces[index + 1 :])
+        spoken = _language(piece, before, after, kind)
+        if spoken is None:
+            continue
+        text = piece.text.removeprefix("$ ").strip()
+        source = Source(path, piece.line, piece.line)
+        sessions.announce(before.rsplit("\n", 1)[-1].rsplit(". ", 1)[-1])
+        setting = sessions.setting(spoken, text)
+        sessions.after(spoken, text)
+        yield commands.make(text, spoken, source, setting)
+
+
+def _language(piece: Piece, before: str, after: str, kind: SectionKind) -> Language | None:
+    text = piece.text.removeprefix("$ ").strip()
+    if _NEGATED.search(before[-60:]) or len(text) > 4000:
+        return None
+    alone = not before.strip(" *_-–—:•>[]x()") and not after.strip(" *_.:;,()")
+    if language.is_sql(text) and len(text.split()) > 1:
+        return Language.SQL if not _mentioned(before, after, text) else None
+    if language.is_promql(text) and kind is not SectionKind.SYMPTOMS:
+        return Language.PROMQL
+    return Language.BASH if _is_shell(text, before, after, alone=alone, kind=kind) else None
+
+
+def _mentioned(before: str, after: str, text: str) -> bool:
+    """A statement quoted from a log or named as a kind of statement: `SELECT ... FOR UPDATE queries`."""
+    return (
+        re.match(r"^\s*(?:quer(?:y|ies)|statements?|clauses?|errors?|permission)\b", after, re.IGNORECASE) is not None
+        and "<" not in text
+    )
+
+
+def _is_shell(text: str, before: str, after: str, *, alone: bool, kind: SectionKind) -> bool:
+    words = text.split()
+    body = language.strip_assignments(text).split()
+    if not body or re.match(r"^-", text) or re.search(r"^\S+\(\)?$|\(\)$", body[0]):
+        return False
+    program = body[1] if body[0] == "sudo" and len(body) > 1 else body[0]
+    rest = body[2:] if body[0] == "sudo" else body[1:]
+    if re.match(r"^[A-Za-z_]\w*=\S*$", text) or text.endswith((":", "...")) and not rest:
+        return False
+    if not rest:
+        return _bare(program, before, after, alone=alone)
+    if program in programs.KNOWN:
+        return _known(program, rest, before, after, alone=alone, kind=kind)
+    if language.is_shell(text, tagged=False):
+        return True
+    option = any(re.match(r"^--?[A-Za-z]", word) for word in rest)
+    plain = re.match(r"^[a-z][\w.+-]*$", program) is not None
+    told = _TOLD.search(before) is not None and kind is not SectionKind.SYMPTOMS
+    return plain and shell.read(text).valid and (option or told) and not _prose(words)
+
+
+def _bare(program: str, before: str, after: str, *, alone: bool) -> bool:
+    """A single word is run only if the text says to: a script, or a program that does something on its own."""
+    told = _RUN.search(before) is not None and not re.match(
+        r"^\s*(?:container|pod|deployment|service|job|image|flag|option|command to|process)\b", after
+    )
+    script = re.search(r"^\.{1,2}/\S+$|\.(?:sh|py|pl|rb|bash)$", program) is not None and "*" not in program
+    if script:
+        return told or alone
+    complete = program in programs.KNOWN and program not in programs.WORDS and re.match(r"^[a-z]", program) is not None
+    return complete and (
+        (alone and before.strip() != "")
+        or re.search(r"\b(?:run|execute|type)\s*:?\s*$", before, re.IGNORECASE) is not None
+    )
+
+
+def _known(program: str, rest: list[str], before: str, after: str, *, alone: bool, kind: SectionKind) -> bool:
+    operands = [word for word in rest if not word.startswith("-")]
+    if program in programs.WORDS and not language.is_shell(" ".join([program, *rest]), tagged=False):
+        return alone or _RUN.search(before) is not None
+    if rest[0].startswith(("-", "<", "$", "/", ".", "'", '"', "|")) or len(rest) > 2:
+        return not (kind is SectionKind.SYMPTOMS and not _CUE.search(before) and len(rest) < 2)
+    if len(operands) == 1 and len(rest) == 1:
+        return _verb_alone(operands[0], before, alone=alone)
+    if (
+        len(operands) == 2
+        and operands[0] in {"rollout", "config", "system", "container", "image", "volume", "network", "compose", "set"}
+        and operands[1] in _NEEDS_OBJECT
+    ):
+        return alone and _RUN.search(before) is not None
+    return True
+
+
+def _verb_alone(verb: str, before: str, *, alone: bool) -> bool:
+    if verb in _NEEDS_OBJECT or ("-" in verb and not verb.startswith("-") and "/" not in verb):
+        return False
+    return alone or verb in _ALONE or "/" in verb or "." in verb or _CUE.search(before) is not None
+
+
+def _prose(words: list[str]) -> bool:
+    return len(words) > 5 and not any(re.search(r"[-/=<$|\"']", word) for word in words[1:])

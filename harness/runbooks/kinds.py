@@ -1,0 +1,174 @@
+"""What headings, labels and comments mean: section kinds, conditions, alternatives, numbers. By general words alone."""
+
+import re
+
+from harness.model.runbook import BranchKind, SectionKind
+
+_WORDS: tuple[tuple[SectionKind, str], ...] = (
+    (
+        SectionKind.PREVENTION,
+        r"prevent\w*|post[- ]?mortem|post[- ]incident|follow[- ]?up\w*|lessons?|long[- ]term (?:fix\w*|solution\w*|action\w*)|after[- ]action|hardening",
+    ),
+    (SectionKind.ROLLBACK, r"roll(?:ing)?[- ]?back\w*|revert\w*|back[- ]?out\w*|undo\w*"),
+    (
+        SectionKind.VERIFICATION,
+        r"verif\w*|validat\w*|confirm\w*|post[- ](?:\w+[- ])?checks?|success criteria|expected (?:outcome|result|output)\w*|sanity check\w*|smoke tests?",
+    ),
+    (
+        SectionKind.ESCALATION,
+        r"escalat\w*|contacts?|communicat\w*|comms|notif\w*|stakeholders?|who to (?:call|contact)|support",
+    ),
+    (
+        SectionKind.DIAGNOSIS,
+        r"diagnos\w*|investigat\w*|triag\w*|debug\w*|troubleshoot\w*|root cause analysis|assess\w*|check ?points?|identif\w*|analy[sz]\w*|inspect\w*|determine|first look|initial checks?|what to check|how to check",
+    ),
+    (
+        SectionKind.SYMPTOMS,
+        r"symptoms?|impacts?|indicators?|signs?|(?:common |possible |probable |likely |root )?causes?|trigger\w*|detect\w*|alerts?|what you see|you will see|meaning|background|scenario|severity",
+    ),
+    (
+        SectionKind.RESOLUTION,
+        r"resol(?:v\w*|ution\w*)|mitigat\w*|fix\w*|remed\w*|recover\w*|restor\w*|solutions?|workarounds?|repair\w*|actions?|respon[sd]\w*|what to do|how to fix|treat\w*",
+    ),
+)
+_KINDS = tuple((kind, re.compile(rf"\b(?:{words})\b", re.IGNORECASE)) for kind, words in _WORDS)
+_NUMBER = re.compile(
+    r"^\s*(?:(?:step|phase|stage)\s+)?(?P<number>\d+(?:\.\d+)*[a-z]?)\s*[.):\-–—]\s*(?P<rest>.*)$",
+    re.IGNORECASE | re.DOTALL,
+)
+_CONDITION = re.compile(r"^(?:only\s+)?(?:if|in case(?: of)?|when|where|unless|for|case|scenario)\b", re.IGNORECASE)
+_IF = re.compile(r"^(?:only\s+)?(?:if|in case(?: of)?|unless)\b", re.IGNORECASE)
+_OPTION = re.compile(
+    r"^(?:option|method|approach|alternative|variant|way)\s*(?:#?\d+|[A-Z])?\b(?:\s*[:.)–—-]|\s*\(|\s*$)", re.IGNORECASE
+)
+_OR = re.compile(r"^(?:or\b|alternatively\b|otherwise use\b|alternative\b)", re.IGNORECASE)
+_PLATFORMS = frozenset(
+    """kubernetes k8s docker compose docker-compose swarm podman helm kubectl openshift oc ecs eks gke aks aws gcp azure linux macos mac
+    windows systemd ubuntu debian rhel centos fedora alpine bare metal vm vms on-prem local cloud cli console ui api terraform postgres
+    postgresql mysql mariadb redis heroku nomad""".split()
+)
+_IMPERATIVE = re.compile(
+    r"^(?:\W*)(?:please |then |now |next,? |first,? |finally,? |also |manually |immediately |also,? )*(?:acknowledge|add|adjust|allow|announce|apply|approve|archive|ask|assess"
+    r"|assign|attach|back up|backup|block|bring|bump|call|cancel|capture|change|check|choose|clean|clear|click|close|collect|communicate|compare|complete|configure"
+    r"|confirm|connect|consider|contact|coordinate|copy|create|cut|declare|decrease|delete|deploy|deregister|detach|detect|determine|disable|disconnect|document"
+    r"|download|drain|drop|edit|enable|engage|ensure|escalate|establish|evaluate|examine|execute|expand|export|extend|failover|fail over|find|fix|flush|follow|force"
+    r"|get|give|go to|grep|identify|implement|import|increase|inform|inspect|install|investigate|isolate|kill|launch|let|limit|list|locate|log|look|lower|make"
+    r"|merge|monitor|move|navigate|note|notify|observe|obtain|open|page|pause|perform|ping|point|post|prepare|profile|promote|provide|provision|pull|purge|push"
+    r"|put|raise|re-?\w+|read|rebuild|record|redeploy|reduce|remove|repair|repeat|replace|report|request|reset|resolve|restart|restore|resume|retry|revert|review"
+    r"|revoke|roll|rotate|run|scale|schedule|search|select|send|set|share|shut|sign|spin|start|stop|submit|switch|sync|take|tell|terminate|test|trace|track|trigger"
+    r"|try|tune|turn|undo|uninstall|unlock|unpause|update|upgrade|upload|use|validate|verify|view|visit|wait|watch|work with|write)\b",
+    re.IGNORECASE,
+)
+
+
+def section(title: str) -> SectionKind | None:
+    """The kind of section a heading or label opens; None where its words say nothing."""
+    plain = _plain(title)
+    if _CONDITION.match(plain) and not plain.lower().startswith(("scenario", "case")):
+        return None
+    best: tuple[int, SectionKind] | None = None
+    for kind, pattern in _KINDS:
+        found = pattern.search(plain)
+        if found and (best is None or found.start() < best[0]):
+            best = (found.start(), kind)
+    return best[1] if best else None
+
+
+def is_section_heading(title: str) -> SectionKind | None:
+    """The kind of a heading that is nothing but a section's: its first or only telling word stands first."""
+    plain = re.sub(
+        r"^(?:the|immediate|initial|quick|manual|common|possible|first)\s+", "", _plain(title), flags=re.IGNORECASE
+    )
+    for kind, pattern in _KINDS:
+        found = pattern.match(plain)
+        if found and (
+            found.end() == len(plain)
+            or not plain[found.end() :]
+            .lstrip()
+            .startswith(tuple("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+            or kind in {SectionKind.VERIFICATION, SectionKind.RESOLUTION, SectionKind.DIAGNOSIS, SectionKind.ESCALATION}
+        ):
+            return kind
+    return None
+
+
+def exact_section(title: str) -> SectionKind | None:
+    """The kind of a label that is a section's name and nothing else."""
+    plain = re.sub(
+        r"^(?:the|immediate|initial|quick|manual|common|possible|first)\s+",
+        "",
+        _plain(title).rstrip(" :."),
+        flags=re.IGNORECASE,
+    )
+    plain = re.sub(r"\s*\([^)]*\)$", "", plain)
+    for kind, pattern in _KINDS:
+        found = pattern.fullmatch(plain) or (
+            pattern.match(plain) if re.fullmatch(r"\S+ (?:steps?|procedure|actions?|plan)", plain) else None
+        )
+        if found:
+            return kind
+    return None
+
+
+def _plain(title: str) -> str:
+    return (
+        re.sub(r"^[\W\d_]*(?:step|phase)?\s*[\d.]*[\W_]*", "", title.strip(), flags=re.IGNORECASE).strip()
+        or title.strip()
+    )
+
+
+def numbered(text: str) -> tuple[str, str]:
+    """The number a step's text starts with (`1.`, `Step 2:`), and the rest; an empty number where there is none."""
+    found = _NUMBER.match(text)
+    return (found["number"], found["rest"].strip()) if found and found["rest"].strip() else ("", text.strip())
+
+
+def branch(title: str) -> BranchKind:
+    """Why the part under a label that opens no section is a branch."""
+    plain = title.strip()
+    if _OPTION.match(plain) or _OR.match(plain) or platform(plain):
+        return BranchKind.ALTERNATIVE
+    return (
+        BranchKind.CONDITION
+        if _CONDITION.match(plain) or re.search(r"\((?:only )?(?:if|when|in case)\b", plain)
+        else BranchKind.LABEL
+    )
+
+
+def condition(text: str) -> bool:
+    """Whether a step is to be taken only if something holds."""
+    return _IF.match(numbered(text)[1]) is not None
+
+
+def alternative(text: str) -> bool:
+    """Whether a comment says that what follows may be done instead of what precedes."""
+    return _OR.match(text.strip()) is not None
+
+
+def option(text: str) -> bool:
+    """Whether a comment or label names one of several ways: "Option B"."""
+    return _OPTION.match(numbered(text)[1]) is not None
+
+
+def platform(text: str) -> bool:
+    """Whether a comment or label is nothing but the name of a platform: one way for each."""
+    words = re.findall(r"[a-z0-9-]+", re.sub(r"^(?:on|for|using|with|via|in)\s+", "", text.strip().lower()))
+    return (
+        0 < len(words) <= 3
+        and all(word in _PLATFORMS for word in words)
+        and words not in (["api"], ["postgres"], ["redis"], ["local"])
+    )
+
+
+def imperative(text: str) -> bool:
+    """Whether a text tells somebody to do something."""
+    return _IMPERATIVE.match(numbered(text)[1]) is not None
+
+
+def expectation(text: str) -> bool:
+    """Whether a comment says what a command prints, or remarks on it, rather than what to do."""
+    return re.match(
+        r"^(?:\W*)(?:expected|expect|should|output|returns?|result|example|e\.g|note|example output|response|→|=>|will|this|these|that)\b",
+        text.strip(),
+        re.IGNORECASE,
+    ) is not None or text.startswith(("→", "=>", "->"))

@@ -1,0 +1,278 @@
+"""Markdown to blocks with their lines. The only importer of markdown-it-py; knows nothing of procedures."""
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markdown_it.tree import SyntaxTreeNode
+
+from harness.runbooks import dialects
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of inline text. `kind` is text, code, strong or link; `line` is the file's."""
+
+    kind: str
+    text: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """The inline content of one block."""
+
+    pieces: tuple[Piece, ...]
+    line: int
+    end: int
+
+    @property
+    def text(self) -> str:
+        """As plain text, code spans without their marks; line ends kept."""
+        return "".join(piece.text for piece in self.pieces)
+
+    def lines(self) -> Iterator["Inline"]:
+        """One value per source line."""
+        for line in sorted({piece.line for piece in self.pieces}):
+            pieces = tuple(piece for piece in self.pieces if piece.line == line and piece.text != "\n")
+            yield Inline(pieces, line, line)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading of level 1 to 6."""
+
+    level: int
+    inline: Inline
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A paragraph."""
+
+    inline: Inline
+    line: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A fenced or indented block; `line` is that of its first line of content, `end` that of its last."""
+
+    info: str
+    lines: tuple[str, ...]
+    line: int
+    end: int
+    fenced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A list item; `number` is as written for ordered lists, else empty."""
+
+    number: str
+    blocks: "tuple[Block, ...]"
+    line: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list, ordered or not."""
+
+    items: tuple[Item, ...]
+    line: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A table's row."""
+
+    cells: tuple[Inline, ...]
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A pipe table."""
+
+    header: Row
+    rows: tuple[Row, ...]
+    line: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A thematic break."""
+
+    line: int
+
+
+Block = Heading | Paragraph | Code | Listing | Table | Rule
+
+_HEADING_IN_FENCE = re.compile(r"^#{2,6}[ \t]+\S")
+_SPLITS = 20
+
+
+def blocks(lines: Sequence[str]) -> tuple[Block, ...]:
+    """The blocks of a document, quotations opened, at the lines of the file (first line 1)."""
+    plain = dialects.plain(lines)
+    cuts = [0, *dialects.label_cuts(plain), len(plain)]
+    return tuple(block for start, end in itertools.pairwise(cuts) for block in _read(plain[start:end], start))
+
+
+def _read(lines: Sequence[str], offset: int) -> Iterator[Block]:
+    """An unclosed fence swallows the rest of a file: it ends before the next heading of level 2 or deeper instead."""
+    for _ in range(_SPLITS):
+        tokens = _parser().parse("\n".join(lines))
+        cut = _unclosed(tokens, lines)
+        if cut is None:
+            break
+        yield from _blocks(_tree(_parser().parse("\n".join(lines[:cut]))), offset)
+        lines, offset = lines[cut:], offset + cut
+    else:
+        tokens = _parser().parse("\n".join(lines))
+    yield from _blocks(_tree(tokens), offset)
+
+
+def _parser() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"maxNesting": 60}).enable(["table", "strikethrough"])
+
+
+def _tree(tokens: list[Token]) -> Sequence[SyntaxTreeNode]:
+    return SyntaxTreeNode(tokens).children
+
+
+def _unclosed(tokens: list[Token], lines: Sequence[str]) -> int | None:
+    """The index of the line to cut at, if the last fence never closes and a heading follows inside it."""
+    fences = [token for token in tokens if token.type == "fence" and token.map]
+    if not fences or fences[-1].level or not fences[-1].map or fences[-1].map[1] < len(lines):
+        return None
+    start, end = fences[-1].map
+    if end > start + 1 and lines[end - 1].strip().startswith(fences[-1].markup):
+        return None
+    for index in range(start + 1, end):
+        if _HEADING_IN_FENCE.match(lines[index]) and not lines[index - 1].strip():
+            return index
+    return None
+
+
+def _blocks(nodes: Sequence[SyntaxTreeNode], offset: int) -> Iterator[Block]:
+    for node in nodes:
+        start, end = node.map or (0, 0)
+        line, last = start + 1 + offset, max(start + 1, end) + offset
+        match node.type:
+            case "heading":
+                yield Heading(int(node.tag[1:]), _inline(node, line, last), line)
+            case "paragraph":
+                yield Paragraph(_inline(node, line, last), line, last)
+            case "fence":
+                content = tuple(node.content.split("\n")[:-1])
+                yield Code(node.info.strip(), content, line + 1, line + max(len(content), 1), fenced=True)
+            case "code_block":
+                content = tuple(node.content.rstrip("\n").split("\n"))
+                yield Code("", content, line, line + len(content) - 1, fenced=False)
+            case "bullet_list" | "ordered_list":
+                yield Listing(tuple(_items(node, offset)), line, last)
+            case "table":
+                yield from _table(node, offset)
+            case "hr":
+                yield Rule(line)
+            case "html_block":
+                yield from _preformatted(node.content, line)
+            case "blockquote":
+                yield from _blocks(node.children, offset)
+            case _:
+                continue
+
+
+def _items(node: SyntaxTreeNode, offset: int) -> Iterator[Item]:
+    ordered = node.type == "ordered_list"
+    for item in node.children:
+        start, end = item.map or (0, 1)
+        number = item.info if ordered else ""
+        yield Item(number, tuple(_blocks(item.children, offset)), start + 1 + offset, end + offset)
+
+
+def _table(node: SyntaxTreeNode, offset: int) -> Iterator[Table]:
+    rows = []
+    for row in (row for part in node.children for row in part.children):
+        line = (row.map or (0, 0))[0] + 1 + offset
+        rows.append(Row(tuple(_inline(cell, line, line) for cell in row.children), line))
+    if rows:
+        yield Table(rows[0], tuple(rows[1:]), rows[0].line, rows[-1].line)
+
+
+def _preformatted(html: str, line: int) -> Iterator[Code]:
+    """`<pre>` blocks are code blocks in other words."""
+    found = re.match(
+        r"\s*<pre[^>]*>(?:\s*<code[^>]*>)?(.*?)(?:</code>\s*)?(?:</pre>|\Z)", html, re.DOTALL | re.IGNORECASE
+    )
+    if found and found.group(1).strip():
+        first = line + html.count("\n", 0, found.start(1))
+        content = tuple(found.group(1).rstrip("\n").split("\n"))
+        yield Code("", content, first, first + len(content) - 1, fenced=True)
+
+
+def _inline(node: SyntaxTreeNode, line: int, end: int) -> Inline:
+    if not node.children:
+        return Inline((), line, end)
+    token = node.children[0]
+    pieces = tuple(
+        _pieces(token.children[0].children if token.children and token.type != "inline" else token.children, "text")
+    )
+    return Inline(_placed(pieces, token.content, line), line, end)
+
+
+def _pieces(nodes: Sequence[SyntaxTreeNode], kind: str) -> Iterator[Piece]:
+    """Pieces, their `line` not yet known; a code span's marks are kept in front of its text until it is placed."""
+    for node in nodes:
+        match node.type:
+            case "text" | "text_special":
+                yield Piece(kind, node.content, 0)
+            case "softbreak" | "hardbreak":
+                yield Piece("text", "\n", 0)
+            case "code_inline":
+                yield Piece("link code" if kind == "link" else "code", f"{node.markup}\0{node.content}", 0)
+            case "strong":
+                yield from _pieces(node.children, "link" if kind == "link" else "strong")
+            case "link" | "image":
+                yield from _pieces(node.children, "link")
+            case "html_inline":
+                yield Piece("html", node.content, 0)
+            case _:
+                yield from _pieces(node.children, kind)
+
+
+def _placed(pieces: Sequence[Piece], raw: str, line: int) -> tuple[Piece, ...]:
+    """The same pieces with their lines: a code span may hold line ends that the parser turned to spaces."""
+    placed: list[Piece] = []
+    at = 0
+    for piece in pieces:
+        if "\0" not in piece.text:
+            placed.append(replace(piece, line=line))
+            if piece.text == "\n":
+                line += 1
+                at = raw.find("\n", at) + 1
+            continue
+        marks, content = piece.text.split("\0", 1)
+        pattern = (
+            re.escape(marks)
+            + r"\s*"
+            + r"\s".join(map(re.escape, re.split(r"\s", content.strip())))
+            + r"\s*"
+            + re.escape(marks)
+        )
+        found = re.compile(pattern).search(raw, at)
+        placed.append(Piece(piece.kind, content.strip(), line))
+        if found:
+            line += raw.count("\n", found.start(), found.end())
+            at = found.end()
+    # Where a span runs over a line end, the piece before it stands on the first of its lines.
+    return tuple(placed)

@@ -1,0 +1,460 @@
+"""Blocks to procedures: a heading and what stands under it, in sections, branches and steps. Pure."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from harness.model.runbook import (
+    Action,
+    Branch,
+    BranchKind,
+    Command,
+    Manual,
+    Procedure,
+    Section,
+    SectionKind,
+    Step,
+    Unclassified,
+)
+from harness.model.source import Source
+from harness.runbooks import fences, inline, kinds, language, steps
+from harness.runbooks.language import Hint
+from harness.runbooks.markdown import Block, Code, Heading, Inline, Item, Listing, Paragraph, Piece, Row, Rule, Table
+from harness.runbooks.sessions import Sessions
+from harness.runbooks.steps import Found
+
+_SETS = re.compile(
+    r"(?m)^\s*(?:[$#] )?(?:(?:export|local|readonly|declare|typeset)\s+(?:-\w+\s+)*)?([A-Za-z_]\w*)=|\bfor\s+([A-Za-z_]\w*)\s+in\b|\bread\s+(?:-\w+\s+(?:\"[^\"]*\"\s+|'[^']*'\s+)?)*([A-Za-z_]\w*)"
+    r"|[;&]\s*(?:export\s+)?([A-Za-z_]\w*)=|\bexport\s+([A-Za-z_]\w*)="
+)
+_MANUAL = frozenset(SectionKind) - {SectionKind.OTHER}
+_WORKING = frozenset({SectionKind.DIAGNOSIS, SectionKind.RESOLUTION, SectionKind.VERIFICATION, SectionKind.ROLLBACK})
+_CONTAINERS = re.compile(
+    r"^(?:diagnos|investigat|triag|resol|mitigat|recover|remed|fix|verif|validat|roll ?-?back|revert|prevent|symptom|escalat)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(slots=True)
+class _Part:
+    """A section or branch while it is filled."""
+
+    title: str
+    line: int
+    kind: SectionKind | BranchKind
+    items: "list[Found | _Part]" = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The procedures of a document, the blocks nothing could be made of, and the chain of titles at each heading."""
+
+    title: str
+    procedures: tuple[Procedure, ...]
+    unclassified: tuple[Unclassified, ...]
+
+
+class Outliner:
+    """Walks the blocks once, from top to bottom."""
+
+    def __init__(self, path: str, blocks: Sequence[Block]) -> None:
+        self._path = path
+        self._blocks = blocks
+        self._sessions = Sessions(_settled(blocks))
+        self._headings: list[Heading] = []
+        self._procedures: list[Procedure] = []
+        self._unclassified: list[Unclassified] = []
+        self._begin(1)
+
+    def outline(self) -> Outline:
+        """Everything, read."""
+        for block in self._blocks:
+            if isinstance(block, Heading):
+                self._finish(block.line - 1)
+                self._headings = [heading for heading in self._headings if heading.level < block.level]
+                self._headings.append(block)
+                self._begin(block.line)
+            else:
+                self._block(block)
+                self._last = max(self._last, getattr(block, "end", block.line))
+        self._finish(self._last)
+        title = next((_title(block) for block in self._blocks if isinstance(block, Heading)), "")
+        return Outline(title, tuple(self._procedures), tuple(self._unclassified))
+
+    def _begin(self, line: int) -> None:
+        self._line = line
+        self._last = line
+        self._purpose = ""
+        self._counted = False
+        self._sections = [_Part("", line, self._default())]
+        self._stack: list[_Part] = [self._sections[0]]
+        self._lead = ""
+        self._sessions.reset()
+
+    def _default(self) -> SectionKind:
+        for heading in reversed(self._headings):
+            title = _title(heading)
+            kind = kinds.is_section_heading(title)
+            if kind and (
+                heading is self._headings[-1]
+                or (heading.level > 1 and _CONTAINERS.match(title) and kinds.exact_section(title))
+            ):
+                return kind
+        return SectionKind.OTHER
+
+    @property
+    def _heading(self) -> str:
+        return _title(self._headings[-1]) if self._headings else ""
+
+    @property
+    def _kind(self) -> SectionKind:
+        kind = self._stack[0].kind
+        return kind if isinstance(kind, SectionKind) else SectionKind.OTHER
+
+    def _finish(self, last: int) -> None:
+        sections = tuple(section for part in self._sections if (section := self._section(part)).items)
+        if not sections:
+            return
+        source = Source(self._path, self._line, max(last, self._line))
+        path = tuple(_title(heading) for heading in self._headings)
+        procedure = Procedure(path, sections, source, self._purpose)
+        working = any(section.kind in _WORKING and section.title for section in sections)
+        informative = {SectionKind.SYMPTOMS, SectionKind.ESCALATION, SectionKind.PREVENTION}
+        counted = self._counted and any(section.kind not in informative for section in sections)
+        if any(True for _ in procedure.commands()) or counted or working:
+            self._procedures.append(procedure)
+
+    def _section(self, part: _Part) -> Section:
+        items = tuple(self._frozen(part.items))
+        last = max((item.source.last for item in items), default=part.line)
+        kind = part.kind if isinstance(part.kind, SectionKind) else SectionKind.OTHER
+        return Section(kind, part.title, items, Source(self._path, part.line, last))
+
+    def _frozen(self, items: "Sequence[Found | _Part]") -> Iterator[Found]:
+        for item in items:
+            if not isinstance(item, _Part):
+                yield item
+                continue
+            inner = tuple(self._frozen(item.items))
+            if inner:
+                kind = item.kind if isinstance(item.kind, BranchKind) else BranchKind.LABEL
+                yield Branch(item.title, kind, inner, Source(self._path, item.line, inner[-1].source.last))
+
+    def _block(self, block: Block) -> None:
+        match block:
+            case Paragraph():
+                self._paragraph(block.inline)
+            case Code():
+                self._code(block)
+            case Listing():
+                self._listing(block)
+            case Table():
+                self._table(block)
+            case Rule() | Heading():
+                self._lead = ""
+
+    def _add(self, *items: Found) -> None:
+        self._stack[-1].items.extend(items)
+
+    def _open_section(self, kind: SectionKind, title: str, line: int) -> None:
+        part = _Part(title, line, kind)
+        self._sections.append(part)
+        self._stack = [part]
+        self._sessions.reset()
+
+    def _open_branch(self, title: str, line: int) -> None:
+        kind = kinds.branch(title)
+        part = _Part(title, line, kind)
+        del self._stack[1:]
+        self._stack[0].items.append(part)
+        self._stack.append(part)
+        self._sessions.reset()
+
+    def _paragraph(self, content: Inline) -> None:
+        if _has_label(content):
+            for line in content.lines():
+                self._line_of(line)
+        else:
+            self._text(content, "")
+
+    def _line_of(self, line: Inline) -> None:
+        label, rest = _label(line)
+        if not label:
+            self._text(line, "")
+            return
+        kind = kinds.section(label) if len(label) < 60 else None
+        if kind and not (rest.text.strip() and kind is SectionKind.SYMPTOMS and not kinds.exact_section(label)):
+            self._nested(kind, label, line.line)
+            self._lead = label
+            if rest.text.strip():
+                self._text(rest, "")
+        elif rest.text.strip():
+            self._text(rest, label)
+        else:
+            self._open_in_place(label, line.line)
+            self._lead = label
+
+    def _nested(self, kind: SectionKind, label: str, line: int) -> None:
+        """A label inside a list item cannot open a section of the procedure: it is a branch there."""
+        if self._depth:
+            part = _Part(label, line, BranchKind.LABEL)
+            self._stack[self._depth - 1].items.append(part)
+            self._stack[self._depth :] = [part]
+        else:
+            self._open_section(kind, label, line)
+
+    def _open_in_place(self, label: str, line: int) -> None:
+        if self._depth:
+            part = _Part(label, line, kinds.branch(label))
+            self._stack[self._depth - 1].items.append(part)
+            self._stack[self._depth :] = [part]
+        else:
+            self._open_branch(label, line)
+
+    _depth = 0
+
+    def _text(self, content: Inline, label: str) -> None:
+        text = _clean(content.text)
+        if (
+            label
+            and label.lower() == "purpose"
+            or not (self._purpose or label or self._stack[-1].items or self._stack[0].title)
+        ):
+            self._purpose = self._purpose or text[:400]
+        title = label or _sentence(text)
+        found = tuple(inline.found(content, self._kind, self._path, self._sessions))
+        source = Source(self._path, content.line, content.end)
+        if found:
+            self._lead = title
+            self._add(self._conditional(Step(title, found, source), text))
+        elif self._kind in _WORKING and not text.endswith(":") and kinds.imperative(text) and len(text) < 300:
+            self._add(self._conditional(Step(title, (Manual(text, source),), source), text))
+        self._lead = _last_sentence(text) or self._lead
+
+    def _conditional(self, step: Step, text: str) -> Found:
+        if kinds.condition(text) and step.actions:
+            return Branch(_sentence(text), BranchKind.CONDITION, (step,), step.source)
+        return step
+
+    def _code(self, code: Code) -> None:
+        lead, self._lead = self._lead, ""
+        title = kinds.numbered(lead)[1].rstrip(":") or self._heading
+        entries = tuple(fences.Reader(code, self._path, self._sessions).entries())
+        found = steps.of_block(entries, title, self._path)
+        commanded = any(isinstance(entry, fences.Command) for entry in entries)
+        if not commanded and language.hint(code.info) not in {Hint.SHELL, Hint.SQL, Hint.PYTHON}:
+            found = ()
+        if not found:
+            self._unclassified.append(_unclassified(code, self._path))
+            return
+        if kinds.condition(lead) and lead.rstrip().endswith(":") and self._stack[-1].items and not self._conditioned():
+            self._add(
+                Branch(
+                    _sentence(lead),
+                    BranchKind.CONDITION,
+                    found,
+                    Source(self._path, found[0].source.line, found[-1].source.last),
+                )
+            )
+            return
+        self._add(*found)
+
+    def _conditioned(self) -> bool:
+        return self._stack[-1].kind is BranchKind.CONDITION
+
+    def _listing(self, listing: Listing) -> None:
+        stack, depth = self._stack, self._depth
+        for item in listing.items:
+            self._stack = list(stack)
+            self._item(item)
+        self._stack, self._depth = stack, depth
+        last = listing.items[-1] if listing.items else None
+        lead = next((block.inline.text for block in last.blocks if isinstance(block, Paragraph)), "") if last else ""
+        self._lead = _last_sentence(_clean(lead)) if lead.rstrip().endswith(":") else ""
+
+    def _item(self, item: Item) -> None:
+        first = item.blocks[0] if item.blocks and isinstance(item.blocks[0], Paragraph) else None
+        lead = first.inline if first else Inline((), item.line, item.line)
+        label, rest = _label(lead)
+        kind = kinds.exact_section(label) if label and not item.number and not self._depth else None
+        blocks = item.blocks[1:] if first else item.blocks
+        if kind and (rest.text.strip() or blocks):
+            self._open_section(kind, label, item.line)
+            if rest.text.strip():
+                self._item_body(replace(item, number=""), rest, "", blocks)
+            else:
+                for block in blocks:
+                    self._block(block)
+            return
+        if all(piece.kind.startswith("link") or not piece.text.strip() for piece in lead.pieces) and not blocks:
+            return
+        self._item_body(item, lead, label, blocks)
+
+    def _item_body(self, item: Item, lead: Inline, label: str, blocks: Sequence[Block]) -> None:
+        text = _clean(lead.text)
+        title = (label or _sentence(text)).rstrip(":")
+        part = _Part(title, item.line, kinds.branch(title) if kinds.condition(title) else BranchKind.LABEL)
+        found = tuple(inline.found(lead, self._kind, self._path, self._sessions))
+        self._stack.append(part)
+        depth, self._depth = self._depth, len(self._stack)
+        self._lead = title
+        for block in blocks:
+            self._block(block)
+        self._depth = depth
+        self._stack.pop()
+        nested = tuple(self._frozen(part.items))
+        ordered = bool(item.number)
+        whole = self._merged(item, title, text, found, nested)
+        if whole is None:
+            return
+        if ordered and not isinstance(whole, Step | Branch):
+            return
+        self._counted = self._counted or ordered
+        self._add(whole)
+
+    def _merged(
+        self, item: Item, title: str, text: str, found: tuple[Command, ...], nested: tuple[Found, ...]
+    ) -> Found | None:
+        """One step where the item says one thing, else a branch with a step for each of its parts."""
+        source = Source(self._path, item.line, item.end)
+        number = item.number or ""
+        commanded = found or any(True for one in nested for step in _steps_of(one) for _ in step.commands())
+        if not commanded:
+            return self._by_hand(item, title, text, source)
+        if all(isinstance(one, Step) and (one.title in {title, self._heading} or len(nested) == 1) for one in nested):
+            actions: tuple[Action, ...] = (
+                *found,
+                *(action for one in nested for step in _steps_of(one) for action in step.actions),
+            )
+            step = Step(title, actions, source, number)
+            return Branch(title, BranchKind.CONDITION, (step,), source) if kinds.condition(title) else step
+        own = (Step(title, found, Source(self._path, item.line, item.line), number),) if found else ()
+        kind = BranchKind.CONDITION if kinds.condition(title) else BranchKind.LABEL
+        return Branch(f"{number}. {title}" if number else title, kind, (*own, *nested), source)
+
+    def _by_hand(self, item: Item, title: str, text: str, source: Source) -> Found | None:
+        box = re.match(r"^\[[ xX]\]\s", text) is not None
+        wanted = item.number or box or self._kind in _MANUAL or kinds.imperative(text)
+        if not wanted or not text:
+            return None
+        whole = " ".join(filter(None, (re.sub(r"^\[[ xX]\]\s+", "", text), *_texts(item.blocks[1:]))))
+        step = Step(re.sub(r"^\[[ xX]\]\s+", "", title), (Manual(whole, source),), source, item.number)
+        return Branch(title, BranchKind.CONDITION, (step,), source) if kinds.condition(title) else step
+
+    def _table(self, table: Table) -> None:
+        for row in table.rows:
+            found = tuple(self._row(row))
+            if found:
+                name = next((_clean(cell.text) for cell in row.cells if cell.text.strip()), "")
+                self._add(Step(name or self._heading, found, Source(self._path, row.line, row.line)))
+        self._lead = ""
+
+    def _row(self, row: Row) -> Iterator[Command]:
+        for cell in row.cells:
+            yield from inline.found(cell, self._kind, self._path, self._sessions)
+
+
+def _settled(blocks: Sequence[Block]) -> frozenset[str]:
+    """The shell variables the document sets anywhere in its code."""
+    names: set[str] = set()
+    for block in _flat(blocks):
+        if isinstance(block, Code) and language.hint(block.info) is not Hint.CODE:
+            for found in _SETS.finditer("\n".join(block.lines)):
+                names.update(filter(None, found.groups()))
+    return frozenset(names)
+
+
+def _flat(blocks: Sequence[Block]) -> Iterator[Block]:
+    for block in blocks:
+        if isinstance(block, Listing):
+            for item in block.items:
+                yield from _flat(item.blocks)
+        else:
+            yield block
+
+
+def _steps_of(item: Found) -> Iterator[Step]:
+    if isinstance(item, Step):
+        yield item
+    else:
+        yield from item.steps()
+
+
+def _texts(blocks: Sequence[Block]) -> Iterator[str]:
+    for block in blocks:
+        if isinstance(block, Paragraph):
+            yield _clean(block.inline.text)
+        elif isinstance(block, Listing):
+            for item in block.items:
+                yield from _texts(item.blocks)
+
+
+def _title(heading: Heading) -> str:
+    return _clean(heading.inline.text).strip("# ").rstrip(":")
+
+
+def _clean(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _sentence(text: str) -> str:
+    plain = _clean(text)
+    return re.split(r"(?<=[.!?])\s|(?<=:)\s*$|:\s(?=\S)", plain, maxsplit=1)[0][:160].rstrip(":. ")
+
+
+def _last_sentence(text: str) -> str:
+    return re.split(r"(?<=[.!?])\s+", text)[-1][:160]
+
+
+def _has_label(content: Inline) -> bool:
+    return any(_label(line)[0] for line in content.lines())
+
+
+def _label(line: Inline) -> tuple[str, Inline]:
+    """The bold label a line opens with (`**X**:`, `**X:**`, or bold alone), or a plain section name before a colon; and the rest."""
+    pieces = [piece for piece in line.pieces if piece.kind != "html"]
+    while pieces and not pieces[0].text.strip():
+        pieces = pieces[1:]
+    count = 0
+    while count < len(pieces) and pieces[count].kind == "strong":
+        count += 1
+    bold = "".join(piece.text for piece in pieces[:count]).strip()
+    after = pieces[count:]
+    tail = "".join(piece.text for piece in after)
+    if not count:
+        plain = re.match(r"^([A-Z][\w -]{2,30}):\s*$", _clean(line.text))
+        if plain and kinds.exact_section(plain.group(1)):
+            return plain.group(1), Inline((), line.line, line.line)
+        return "", line
+    parenthesis = re.match(r"^\s*(\([^)]*\))\s*(?=:)", tail)
+    if parenthesis:
+        bold, tail = f"{bold} {parenthesis.group(1)}", tail[parenthesis.end() :]
+        after = _without(after, parenthesis.end())
+    if bold.endswith(":") or tail.lstrip().startswith(":") or not tail.strip():
+        cut = len(tail) - len(tail.lstrip().removeprefix(":").lstrip()) if tail.strip() else 0
+        return bold.rstrip(":").strip(), Inline(tuple(_without(after, cut)), line.line, line.end)
+    return "", line
+
+
+def _without(pieces: Sequence[Piece], count: int) -> list[Piece]:
+    """The pieces without their first `count` characters."""
+    left = list(pieces)
+    while left and count >= len(left[0].text):
+        count -= len(left[0].text)
+        left = left[1:]
+    if left and count:
+        left[0] = replace(left[0], text=left[0].text[count:])
+    return left
+
+
+def _unclassified(code: Code, path: str) -> Unclassified:
+    text = "\n".join(code.lines)
+    word = code.info.split()[0] if code.info.split() else ""
+    reason = (
+        "a diagram"
+        if re.search(r"[─│┌└├╔║]|-->|\+--", text)
+        else f"a block of {word} without commands"
+        if word
+        else "no command found"
+    )
+    return Unclassified(text, reason, Source(path, code.line, code.end))

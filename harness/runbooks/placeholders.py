@@ -1,0 +1,136 @@
+"""What the operator must supply, as written: `<x>`, `$X`, `UPPER_WORD`, `your-…`, `…`, `[x]`, `{{x}}`. One text at a time."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from harness.model.runbook import Language, Placeholder
+from harness.model.source import Source
+from harness.runbooks import shell
+
+_ANGLE = re.compile(r"(?<![<\\])<(?![\s<=>(&/!-])(?:[^\W\d]|\d+[A-Za-z_ -])[^<>\n;|&$\"`]{0,60}(?<![\s-])>")
+_DOUBLE = re.compile(r"\{\{\s*[A-Za-z_][\w-]*\s*\}\}")
+_SINGLE = re.compile(r"(?<![$\w{])\{[A-Za-z][A-Za-z0-9]*(?:[_-][A-Za-z0-9]+)*\}(?!\})")
+_SQUARE = re.compile(r"(?<![\w\]\[$.*\\)}|^'-])\[[A-Za-z][A-Za-z]*(?:[ _-][A-Za-z0-9]+)*\](?![\w\[*+?{}])")
+_DOTS = re.compile(r"[^\s\"'=,;{}()\[\]<>|`]*(?:(?<!\.)\.\.\.(?!\.)|…)[^\s\"';,{}()\[\]<>|`]*")
+_POSSESSIVE = re.compile(
+    r"(?<![\w$])(?:[\w.]+[-_./:@])*?(?:(?:your|my)[-_][A-Za-z0-9][\w-]*|YOUR_\w+|MY_\w+)", re.IGNORECASE
+)
+_OWNER = re.compile(
+    r"(?<![A-Za-z0-9$])(?:your|my)[-_][A-Za-z][\w-]*|(?<![A-Za-z0-9$])(?:YOUR|MY)_[A-Z][A-Z0-9_]*", re.IGNORECASE
+)
+_XXX = re.compile(r"(?<![\w$/])(?:[A-Za-z0-9]+[-_])*[xX]{3,}(?:[-_.]?[xX]+)*(?![\w])")
+_PATH = re.compile(r"/?(?:path|PATH)/(?:to|TO)/[^\s\"'`;,)]*")
+_DATE = re.compile(
+    r"(?<![A-Za-z%+])(?:YYYY|yyyy)(?:[-_/.]?(?:MM|mm))?(?:[-_/.]?(?:DD|dd))?(?:[-_T]?(?:HH|hh)(?:[-_:]?(?:MM|mm))?(?:[-_:]?(?:SS|ss))?)?(?![A-Za-z])"
+)
+_NOUNS = (
+    "NAME NAMESPACE POD NODE HOST HOSTNAME USER USERNAME PASSWORD DB DATABASE CLUSTER BUCKET REGION URL IP ADDRESS PORT PATH FILE FILENAME"
+    " DATE TIMESTAMP VERSION TAG TOKEN KEY SECRET INSTANCE SERVICE RELEASE ID UUID ARN ACCOUNT PROJECT CONTAINER DEPLOYMENT IMAGE VOLUME"
+    " SNAPSHOT BACKUP TABLE SCHEMA QUEUE TOPIC DOMAIN ENDPOINT ENV ENVIRONMENT STACK ZONE GROUP ROLE PID SLOT REVISION COMMIT SHA BRANCH"
+    " APP APPLICATION PRIMARY REPLICA STANDBY TENANT TIME NUMBER SIZE SERVER PVC PV CONTEXT CHANNEL WORKSPACE REPO"
+).split()
+_UPPER = re.compile(r"^[A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)*$")
+_NOT_UPPER = frozenset(
+    "ENV KEY TIME DATE GROUP ROLE TABLE SCHEMA DATABASE USER PATH ID NODE CLUSTER PRIMARY REPLICA KEYS".split()
+)
+_NAMED = re.compile(r"^[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*[-_](?:name|id)$")
+_ENVIRONMENT = frozenset(
+    "HOME PWD OLDPWD PATH SHELL USER LOGNAME HOSTNAME RANDOM SECONDS LINENO EDITOR TERM LANG TMPDIR PPID UID EUID IFS PS1 OPTARG"
+    " REPLY BASH_SOURCE FUNCNAME PIPESTATUS OSTYPE".split()
+)
+
+
+def find(text: str, language: Language, source: Source, settled: frozenset[str]) -> tuple[Placeholder, ...]:
+    """The placeholders of one command at `source`, in order, each once. `settled` names variables the document sets."""
+    found: dict[str, Placeholder] = {}
+    for word, at in sorted(_candidates(text, language, settled), key=lambda pair: pair[1]):
+        covered = any(
+            word != other and word in other and text.find(other) <= at < text.find(other) + len(other)
+            for other in found
+        )
+        if word not in found and not covered:
+            line = source.line + text.count("\n", 0, at)
+            found[word] = Placeholder(word, Source(source.path, line, line))
+    return tuple(found.values())
+
+
+def _candidates(text: str, language: Language, settled: frozenset[str]) -> Iterator[tuple[str, int]]:
+    patterns: tuple[re.Pattern[str], ...] = (_ANGLE, _DOUBLE, _OWNER, _XXX, _PATH, _DATE)
+    if language in {Language.BASH, Language.SQL, Language.OTHER}:
+        patterns = (*patterns, _DOTS)
+    for pattern in patterns:
+        for match in pattern.finditer(text):
+            if pattern is not _DOTS or _is_omission(match.group(), text, match.start()):
+                yield match.group(), match.start()
+    if language is Language.BASH:
+        yield from _in_shell(text, settled)
+    elif language is Language.SQL:
+        for match in re.finditer(r"'([^'\s]+)'", text):
+            if _NAMED.match(match.group(1)) or _is_upper_noun(match.group(1)):
+                yield match.group(1), match.start(1)
+
+
+def _is_omission(word: str, text: str, at: int) -> bool:
+    """`...` stands for something, unless it is Go's `./...`, a range of commits or part of a sentence in quotes."""
+    if word.startswith("./...") or re.search(r"\w\.\.\.\w", word):
+        return False
+    before = text[:at]
+    in_echo = re.search(r"\b(?:echo|printf)\b[^\n]*$", before.rsplit("\n", 1)[-1])
+    return not in_echo
+
+
+def _in_shell(text: str, settled: frozenset[str]) -> Iterator[tuple[str, int]]:
+    reading = shell.read(text)
+    for use in reading.uses:
+        name = use.strip("${}")
+        if name not in settled and name not in reading.sets and name not in _ENVIRONMENT:
+            yield use, max(text.find(use), 0)
+    for words in reading.commands:
+        for word in _arguments(words.argv):
+            at = text.find(word)
+            if at >= 0 and (_NAMED.match(word) or _is_upper_noun(word)):
+                yield word, at
+        for raw in words.raw:
+            if raw.startswith("'") or text.find(raw) < 0:
+                continue
+            for pattern in (_SQUARE, _SINGLE):
+                for match in pattern.finditer(raw):
+                    if pattern is _SINGLE or match.group() == shell.unquote(raw):
+                        yield match.group(), text.find(raw) + match.start()
+
+
+def _arguments(argv: Iterable[str]) -> Iterator[str]:
+    """Operands and option values that may stand for something, cut where names are joined (`host:PORT`, `ns/NAME`)."""
+    words = list(argv)
+    for index, word in enumerate(words[1:], 1):
+        if words[index - 1] in {
+            "-X",
+            "--request",
+            "-o",
+            "--output",
+            "--sort-by",
+            "-s",
+            "--signal",
+            "--state-value",
+            "-F",
+            "--columns",
+            "-e",
+            "--type",
+        }:
+            continue
+        if word.startswith("-"):
+            option, mark, value = word.partition("=")
+            if mark and option not in {"--sort-by", "--output", "--columns"}:
+                yield value
+            continue
+        name, mark, value = word.partition("=")
+        yield from ([value] if mark else re.split(r"[/:@,]", word))
+
+
+def _is_upper_noun(word: str) -> bool:
+    if not _UPPER.match(word) or len(word) < 2:
+        return False
+    parts = re.split(r"[_-]", word)
+    if len(parts) == 1:
+        return word in _NOUNS and word not in _NOT_UPPER
+    return any(part in _NOUNS for part in parts)
