@@ -1,5 +1,5 @@
 """Watches trials on a terminal: a panel per running trial, or plain lines where nobody is at the terminal. The table at the
-end is summary's."""
+end is summary's, offered here as well."""
 
 import math
 import time
@@ -17,8 +17,10 @@ from harness.model.history import Event, Name, Phase, Sample, StepTerms, Terms
 from harness.model.units import SECOND, Ns, show
 from harness.model.verdict import Assessment, Verdict
 from harness.reporting.progress import KEPT, Cell, Cells, Progress, step_at
-from harness.reporting.summary import OUTCOME_STYLE, WORD_STYLE
+from harness.reporting.summary import OUTCOME_STYLE, WORD_STYLE, render_assessments
 from harness.reporting.wording import STATUS, SYMBOL, between, duration, one_line, sign
+
+__all__ = ["Terminal", "render_assessments"]
 
 _SPARKS: Final = "▁▂▃▄▅▆▇█"
 _PANEL: Final = 76

@@ -259,3 +259,15 @@ def test_a_step_that_was_never_reached_says_so() -> None:
     cut = replace(plain.histories[0], events=plain.histories[0].events[:12])
     text = Page(render([Drill(plain.assessment, (cut,))], title=TITLE)).text()
     assert re.search(r"6 Verify scenarios/inventory/runbook.md:61 · not reached", text)
+
+
+def test_steps_done_before_the_fault_are_marked_so() -> None:
+    plain = drill()
+    text = Page(render([plain], title=TITLE)).text()
+    assert "before the fault" not in text
+    early = tuple(
+        replace(event, at=event.at - seconds(8)) if event.data.get("step") == 0 else event
+        for event in plain.histories[0].events
+    )
+    told = Drill(plain.assessment, (replace(plain.histories[0], events=early),))
+    assert Page(render([told], title=TITLE)).text().count("before the fault") == 1

@@ -140,12 +140,12 @@ def _procedure(drill: Drill) -> Iterator[Html]:
     for first, (verdict, history) in zip((True, *[False] * len(pairs)), pairs, strict=False):
         if first:
             yield el("h3", "The procedure, as written and as executed", " ", el("small", verdict.trial))
-            yield followed(history)
+            yield followed(history, origin(verdict, history))
         else:
             yield el(
                 "details",
                 el("summary", f"The same in {verdict.trial}"),
-                followed(history, shown=_ELSEWHERE),
+                followed(history, origin(verdict, history), shown=_ELSEWHERE),
             )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from harness.model.history import History, Phase, StepTerms
+from harness.model.units import Ns
 from harness.reporting.executed import Execution, executions
 from harness.reporting.html.markup import Html, el, join
 from harness.reporting.wording import duration
@@ -17,23 +18,27 @@ _ENDS: Final = {Phase.OK: ("ok", "✓ ok"), Phase.FAIL: ("failed", "✗ failed")
 _WORDS: Final = re.compile(r"\s+|\w+|[^\w\s]")
 
 
-def followed(history: History, *, shown: int = _SHOWN) -> Html:
-    """All steps of one trial; of each output stream the first `shown` characters."""
-    items = [_step(number, each, shown) for number, each in enumerate(executions(history), 1)]
+def followed(history: History, zero: Ns, *, shown: int = _SHOWN) -> Html:
+    """All steps of one trial, those begun before `zero` (monotonic ns) marked as done before the fault; of each output
+    stream the first `shown` characters."""
+    items = [
+        _step(number, each, shown, before=each.begun is not None and each.begun.at < zero)
+        for number, each in enumerate(executions(history), 1)
+    ]
     return el("ol", *items, class_="steps")
 
 
-def _step(number: int, each: Execution, shown: int) -> Html:
+def _step(number: int, each: Execution, shown: int, *, before: bool) -> Html:
     terms = each.terms
-    title = terms.title if terms else "before the fault"
     written = terms.written if terms else str(each.data.get("text", ""))
     return el(
         "li",
         el(
             "div",
             el("span", str(number), class_="no"),
-            el("span", title, class_="title"),
+            el("span", terms.title if terms else "", class_="title"),
             el("code", str(each.source or ""), class_="where"),
+            el("span", "before the fault", class_="badge") if before else None,
             *_badges(each),
             class_="stephead",
         ),
