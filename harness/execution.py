@@ -8,11 +8,11 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from harness.clock import now
 from harness.errors import SubstrateError
@@ -32,6 +32,11 @@ DRAIN = milliseconds(200)
 def find(program: str) -> str | None:
     """The path of a program on the harness's own PATH; None if there is none."""
     return shutil.which(program)
+
+
+def installed(program: str, path: str = os.defpath) -> bool:
+    """Whether a PATH other than the harness's own leads to that program."""
+    return shutil.which(program, path=path) is not None
 
 
 class Bounded:
@@ -201,6 +206,49 @@ def _write_line(fd: int, line: str) -> None:
         data = data[os.write(fd, data) :]
 
 
+class Running(Protocol):
+    """A program under way, wherever it runs."""
+
+    async def wait(self, timeout: Ns) -> int | None:
+        """Its exit status, or None if it still runs after `timeout` ns."""
+        ...
+
+    async def stop(self, grace: Ns) -> int | None:
+        """Interrupt, terminate and at last kill its group, `grace` ns apart."""
+        ...
+
+    async def kill(self) -> int | None:
+        """Kill its group at once."""
+        ...
+
+
+Launch = Callable[[int, int, int], Awaitable[Running]]
+"""Starts a program on descriptors for its standard input, output and error, which are the caller's to close."""
+
+
+async def captured(argv: Sequence[str], launch: Launch, *, stdin: str, timeout: Ns) -> Completed:
+    """Have a program launched, and follow it to its end as `run` does."""
+    begun = now()
+    out, err = Capture(), Capture()
+    try:
+        with as_input(stdin) as source:
+            program = await launch(source, out.sink, err.sink)
+        out.listen()
+        err.listen()
+        try:
+            status = await program.wait(timeout)
+            if status is None:
+                await program.stop(GRACE)
+        except BaseException:
+            await program.kill()
+            raise
+        took = now() - begun
+        return Completed(tuple(argv), status, await out.finish(), await err.finish(), took)
+    finally:
+        out.close()
+        err.close()
+
+
 async def run(
     argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, stdin: str = "", timeout: Ns
 ) -> Completed:
@@ -208,25 +256,22 @@ async def run(
 
     What it had printed by then is kept. SubstrateError if it cannot be started.
     """
-    begun = now()
-    out, err = Capture(), Capture()
+
+    async def launch(source: int, out: int, err: int) -> Running:
+        return Child(_popen(argv, env=env, cwd=cwd, stdin=source, stdout=out, stderr=err))
+
+    return await captured(argv, launch, stdin=stdin, timeout=timeout)
+
+
+def succeeds(argv: Sequence[str], *, env: Mapping[str, str], timeout: Ns) -> bool:
+    """Whether a program ends with status 0 within `timeout` ns. It blocks: for a question asked once, before any loop."""
     try:
-        with as_input(stdin) as source:
-            child = Child(_popen(argv, env=env, cwd=cwd, stdin=source, stdout=out.sink, stderr=err.sink))
-        out.listen()
-        err.listen()
-        try:
-            status = await child.wait(timeout)
-            if status is None:
-                await child.stop(GRACE)
-        except BaseException:
-            await child.kill()
-            raise
-        took = now() - begun
-        return Completed(tuple(argv), status, await out.finish(), await err.finish(), took)
-    finally:
-        out.close()
-        err.close()
+        done = subprocess.run(  # noqa: PLW1510 - its status is the answer
+            list(argv), env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout / SECOND
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def start(  # noqa: PLR0913 - each is a part of how a program starts

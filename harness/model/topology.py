@@ -19,6 +19,7 @@ class Postgres:
     `hosts` are the names it is known by in the environment (`db.prod.internal`); `settings` go to postgresql.conf;
     `schema` is SQL run once as `owner` when the template is made; `volume_mb` limits the server's own volume;
     `clock_ahead_s` lets the server's clock run ahead (libfaketime) and is printed in every report;
+    `movable_clock` lets a fault move it later on;
     `standbys` is the number of streaming replicas, named `<name>-standby-<n>`.
     """
 
@@ -32,6 +33,7 @@ class Postgres:
     volume_mb: int = 512
     clock_ahead_s: float = 0.0
     standbys: int = 0
+    movable_clock: bool = False
 
     def with_settings(self, **settings: str) -> "Postgres":
         """The same server with these settings added or changed."""

@@ -1,0 +1,151 @@
+"""The system calls Python has no function for. Not a policy: what they are used for is decided by the callers.
+
+Numbers from 424 on are the same on every architecture (Linux, include/uapi/asm-generic/unistd.h).
+"""
+
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_NOEXEC = 8
+MS_BIND = 4096
+MS_REC = 16384
+MS_PRIVATE = 1 << 18
+MNT_DETACH = 2
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
+
+MOUNT_ATTR_RDONLY = 0x1
+MOUNT_ATTR_NOSUID = 0x2
+_SYS_MOUNT_SETATTR = 442
+_AT_FDCWD = -100
+_AT_RECURSIVE = 0x8000
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+
+_SIOCGIFFLAGS = 0x8913
+_SIOCSIFFLAGS = 0x8914
+_IFF_UP = 1
+
+_LANDLOCK_CREATE_RULESET = 444
+_LANDLOCK_ADD_RULE = 445
+_LANDLOCK_RESTRICT_SELF = 446
+
+
+def _checked(result: int, what: str) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+    return result
+
+
+def mount(source: str, target: str, kind: str, *, flags: int = 0, data: str = "") -> None:
+    """Mount (mount(2))."""
+    result = _LIBC.mount(
+        source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data.encode() if data else None
+    )
+    _checked(result, f"mount {kind or 'bind'} {source} at {target}")
+
+
+def unmount(target: str) -> None:
+    """Unmount lazily (umount2(2))."""
+    _checked(_LIBC.umount2(target.encode(), MNT_DETACH), f"umount {target}")
+
+
+def set_mount(target: str, attributes: int) -> None:
+    """mount_setattr(2), on the mount at `target` and all below it. Linux 5.12."""
+    attr = struct.pack("=QQQQ", attributes, 0, 0, 0)
+    result = _LIBC.syscall(
+        ctypes.c_long(_SYS_MOUNT_SETATTR),
+        ctypes.c_int(_AT_FDCWD),
+        ctypes.c_char_p(target.encode()),
+        ctypes.c_uint(_AT_RECURSIVE),
+        ctypes.c_char_p(attr),
+        ctypes.c_size_t(len(attr)),
+    )
+    _checked(result, f"mount_setattr {target}")
+
+
+def pivot_root() -> None:
+    """Make the working directory the root, with nothing of the old one left (pivot_root(2), "pivot_root(".", ".")")."""
+    _checked(_LIBC.pivot_root(b".", b"."), "pivot_root")
+    unmount(".")
+    os.chdir("/")
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces of the parent (unshare(2))."""
+    _checked(_LIBC.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def _prctl(option: int, value: int) -> None:
+    zero = ctypes.c_ulong(0)
+    _checked(_LIBC.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero), f"prctl {option}")
+
+
+def die_with_parent(number: int) -> None:
+    """Have this process sent a signal when its parent ends."""
+    _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant that loses its own."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def no_new_privileges() -> None:
+    """Let no program that is executed from now on gain anything (setuid bits, file capabilities)."""
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def loopback_up() -> None:
+    """Bring up `lo` of this network namespace."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        request = struct.pack("16sH14x", b"lo", 0)
+        flags = struct.unpack("16sH14x", fcntl.ioctl(sock, _SIOCGIFFLAGS, request))[1]
+        fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
+
+
+def landlock_version() -> int:
+    """The kernel's Landlock ABI; 0 where it has none or it is forbidden."""
+    version: int = _LIBC.syscall(ctypes.c_long(_LANDLOCK_CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint(1))
+    return max(0, version)
+
+
+def landlock_ruleset(attributes: bytes) -> int:
+    """landlock_create_ruleset(2): a descriptor."""
+    result = _LIBC.syscall(
+        ctypes.c_long(_LANDLOCK_CREATE_RULESET),
+        ctypes.c_char_p(attributes),
+        ctypes.c_size_t(len(attributes)),
+        ctypes.c_uint(0),
+    )
+    return _checked(result, "landlock_create_ruleset")
+
+
+def landlock_rule(ruleset: int, kind: int, rule: bytes) -> None:
+    """landlock_add_rule(2)."""
+    result = _LIBC.syscall(
+        ctypes.c_long(_LANDLOCK_ADD_RULE),
+        ctypes.c_int(ruleset),
+        ctypes.c_int(kind),
+        ctypes.c_char_p(rule),
+        ctypes.c_uint(0),
+    )
+    _checked(result, "landlock_add_rule")
+
+
+def landlock_restrict(ruleset: int) -> None:
+    """landlock_restrict_self(2); it needs no_new_privileges."""
+    result = _LIBC.syscall(ctypes.c_long(_LANDLOCK_RESTRICT_SELF), ctypes.c_int(ruleset), ctypes.c_uint(0))
+    _checked(result, "landlock_restrict_self")

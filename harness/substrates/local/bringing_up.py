@@ -1,0 +1,263 @@
+"""From a topology to a local environment that is up, and down again: the supervisor, then databases, links, workloads."""
+
+import asyncio
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import harness
+from harness import execution
+from harness.errors import SubstrateError
+from harness.model.topology import Topology
+from harness.model.units import SECOND, Ns
+from harness.substrates import inside, labels
+from harness.substrates.inside.root import Plan, Volume
+from harness.substrates.inside.spawn import Confinement
+from harness.substrates.journal import Journal
+from harness.substrates.local import layout as places
+from harness.substrates.local import machine, postgres
+from harness.substrates.local.channel import Channel
+from harness.substrates.local.environment import LocalEnvironment
+from harness.substrates.local.layout import Addresses, Isolation, Layout
+from harness.substrates.local.link import LocalLink
+from harness.substrates.local.postgres import LocalDatabase
+from harness.substrates.local.site import Site
+from harness.substrates.local.workloads import LocalService, images
+
+ENDING: Ns = 5 * SECOND
+ROOM_MIB = 1024
+"""Size limit of each of the private writable file systems but the databases' volumes."""
+
+LOG_KEPT = 8 * 1024 * 1024
+"""How many bytes at the end of each log are kept in the run's folder."""
+
+LONGEST_SOCKET = 107
+"""Bytes of a Unix socket's path (unix(7))."""
+
+HOSTNAME_MAX = 60
+
+_ETC = (
+    *("alternatives", "ssl", "ca-certificates", "ca-certificates.conf", "ld.so.cache", "ld.so.conf", "ld.so.conf.d"),
+    *("localtime", "timezone", "services", "protocols", "rpc", "mime.types", "os-release", "debian_version"),
+    *("bash.bashrc", "profile", "inputrc", "terminfo", "perl", "python3", "python3.11", "python3.12", "python3.13"),
+    *("gai.conf", "host.conf", "locale.alias", "postgresql-common", "java-17-openjdk", "java-21-openjdk", "vim"),
+)
+"""What programs look for in /etc. Everything else there is the host's own business."""
+
+
+_WRITABLE = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/shm")  # noqa: S108 - devices
+_READABLE = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/etc", "/proc", "/dev")
+_FOLDERS = ("/tmp", "/var/tmp", "/var/log", "/srv", places.HOME, places.TOOLS, places.SOCKETS)  # noqa: S108 - private
+
+
+@asynccontextmanager
+async def environment(
+    topology: Topology, *, run: str, folder: Path, links: frozenset[str]
+) -> AsyncIterator[LocalEnvironment]:
+    """Bring one up, and take it down whatever happens. SubstrateError if it does not come up."""
+    if trouble := machine.user_problem():
+        raise SubstrateError(str(trouble))
+    name = labels.environment_name(run)
+    isolation = machine.isolation()
+    addresses = places.allot(topology, links, private=isolation is Isolation.NAMESPACES)
+    async with _supervised(
+        name, topology, addresses=addresses, isolation=isolation, journal=Journal(folder, name)
+    ) as site:
+        try:
+            environment = await _servers(site, links)
+            try:
+                yield environment
+            finally:
+                environment.close()
+        finally:
+            _keep_logs(site.layout, folder / "logs" / name)
+
+
+@asynccontextmanager
+async def _supervised(
+    name: str, topology: Topology, *, addresses: Addresses, isolation: Isolation, journal: Journal
+) -> AsyncIterator[Site]:
+    """A supervisor that is up and has nothing to do yet."""
+    private = isolation is Isolation.NAMESPACES
+    own = None if private else _own_folder(journal)
+    layout = Layout(isolation, Path(own or "/"), Path(own or "/"))
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        command = _command(theirs.fileno(), own)
+        complaints = journal.folder / f"supervisor-{name}.log"
+        child = execution.start(
+            command, env={"PATH": places.SYSTEM_PATH}, stderr=complaints, pass_fds=(theirs.fileno(),)
+        )
+    journal.process(child.pid, "the supervisor")
+    site = Site(name, topology, channel=Channel(ours), layout=layout, addresses=addresses)
+    supervisor = 0
+    try:
+        supervisor = await site.boot(
+            {
+                "root": _root(topology, addresses) if private else None,
+                "socket": layout.path(places.CONTROL),
+                "writable": (*_WRITABLE, str(own), str(journal.folder)),
+                "confinement": _confinement(layout, addresses),
+            }
+        )
+        _furnish(site)
+        yield site
+    finally:
+        await _end(child, site, supervisor)
+        if own:
+            shutil.rmtree(own, ignore_errors=True)
+        journal.over()
+
+
+def _command(control: int, own: Path | None) -> Sequence[str]:
+    supervisor = str(Path(inside.__file__).parent / "supervisor.py")
+    program = (sys.executable, "-I", "-S", supervisor, str(control))
+    return (*program, str(own)) if own else (*machine.ENTER, *program)
+
+
+async def _end(child: execution.Child, site: Site, supervisor: int) -> None:
+    """Let go of the supervisor, which ends it and everything; if it does not obey, kill it."""
+    site.close()
+    if await child.wait(ENDING) is None:
+        if supervisor:
+            with suppress(ProcessLookupError):
+                os.kill(supervisor, signal.SIGKILL)
+        if await child.wait(ENDING) is None:
+            await child.kill()
+
+
+def _own_folder(journal: Journal) -> Path:
+    """Process isolation: a folder under TMPDIR, since sockets need a short path and another user has to get there."""
+    base = Path(tempfile.gettempdir())
+    folder = base / f"rd-{secrets.token_hex(4)}"
+    longest = max(len(f"{folder}{places.SOCKETS}/{name}/.s.PGSQL.65535") for name in ("", "x" * 30))
+    if longest > LONGEST_SOCKET:
+        raise SubstrateError(f"{base}: expected a path short enough for Unix sockets\n    set TMPDIR to a shorter one")
+    if os.getuid() == 0 and not places.open_to_all(base):
+        raise SubstrateError(
+            f"{base}: expected a folder that user nobody can reach\n    set TMPDIR, for instance to /tmp"
+        )
+    journal.made(folder)
+    folder.mkdir(mode=0o711)
+    for path in _FOLDERS:
+        (folder / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _programs() -> Sequence[str]:
+    """The folders that hold our Python, what it imports, and what it starts; none that lies in another."""
+    wanted = {sys.prefix, sys.base_prefix, *places.packages(), str(Path(harness.__file__).parent), str(images())}
+    wanted |= {str(path) for path in (postgres.installation(), postgres.faketime()) if path}
+    found: list[str] = []
+    for path in sorted(wanted):
+        if not any(Path(path).is_relative_to(other) for other in ("/usr", "/opt", *found)):
+            found.append(path)
+    return found
+
+
+def _root(topology: Topology, addresses: Addresses) -> Plan:
+    hostname = topology.stack[:HOSTNAME_MAX] or "rundrill"
+    volumes = [
+        Volume(path=f"/var/lib/postgresql/{server.name}", mib=server.volume_mb) for server in places.servers(topology)
+    ]
+    return Plan(
+        hostname=hostname,
+        programs=_programs(),
+        etc=[f"/etc/{name}" for name in _ETC],
+        files={
+            "/etc/hosts": places.hosts_file(topology, addresses, hostname),
+            "/etc/passwd": places.ACCOUNTS,
+            "/etc/group": places.GROUP,
+            "/etc/hostname": f"{hostname}\n",
+            "/etc/resolv.conf": "# names are in /etc/hosts\n",
+            "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+        },
+        directories=_FOLDERS,
+        volumes=volumes,
+        size_mib=ROOM_MIB,
+    )
+
+
+def _confinement(layout: Layout, addresses: Addresses) -> Confinement:
+    ports = {
+        address.port
+        for group in (addresses.databases, addresses.fronts, addresses.workloads)
+        for address in group.values()
+    }
+    return Confinement(
+        readable=(*_READABLE, *_programs()),
+        writable=(*_WRITABLE, str(layout.inside)),
+        ports=sorted(ports),
+    )
+
+
+def _furnish(site: Site) -> None:
+    """The operator's home and tools."""
+    operator, layout = site.users.operator, site.layout
+    for path, mode in ((places.HOME, 0o755), ("/tmp", 0o1777), ("/var/tmp", 0o1777)):  # noqa: S108 - private ones
+        site.own_folder(path, operator, mode=mode)
+    passwords = places.password_file(site.topology, site.addresses)
+    site.own_file(f"{places.HOME}/.pgpass", passwords, operator, mode=0o600)
+    command = Path(inside.__file__).parent / "command.py"
+    for name, kind in (("service", "service"), ("systemctl", "service"), ("sudo", "sudo")):
+        words = shlex.join((sys.executable, "-I", "-S", str(command), kind, layout.path(places.CONTROL)))
+        site.own_file(f"{places.TOOLS}/{name}", f'#!/bin/sh\nexec {words} "$@"\n', site.users.ours, mode=0o755)
+    for name, path in postgres.programs().items():
+        layout.seen(f"{places.TOOLS}/{name}").symlink_to(path)
+
+
+async def _servers(site: Site, linked: frozenset[str]) -> LocalEnvironment:
+    """Everything at once: a workload comes up while its database does."""
+    unknown = linked - {server.name for server in places.servers(site.topology)}
+    if unknown:
+        raise SubstrateError(f"links: expected names of databases; found {', '.join(sorted(unknown))}")
+    databases: dict[str, LocalDatabase] = {}
+    for spec in site.topology.databases:
+        for server in places.with_standbys(spec):
+            primary = databases.get(spec.name)
+            databases[server.name] = LocalDatabase(server, site, primary=primary)
+    services = {spec.name: LocalService(spec, site) for spec in site.topology.workloads}
+    links = {name: LocalLink(name, site) for name in linked}
+    try:
+        async with asyncio.TaskGroup() as group:
+            for spec in site.topology.databases:
+                group.create_task(_cluster([databases[server.name] for server in places.with_standbys(spec)]))
+            for name, link in links.items():
+                group.create_task(link.start(at=site.addresses.fronts[name], to=site.addresses.databases[name]))
+            for service in services.values():
+                group.create_task(_service(service))
+    except* SubstrateError as errors:
+        raise SubstrateError("\n".join(str(error) for error in errors.exceptions)) from errors
+    return LocalEnvironment(site, databases=databases, services=services, links=links)
+
+
+async def _cluster(members: Sequence[LocalDatabase]) -> None:
+    """A server, then its standbys. One template makes them all: a cleanly stopped copy is a base backup of its original."""
+    await asyncio.gather(*(member.prepare() for member in members))
+    for member in members:
+        await member.start()
+
+
+async def _service(service: LocalService) -> None:
+    await service.prepare()
+    await service.start()
+
+
+def _keep_logs(layout: Layout, folder: Path) -> None:
+    """Copy the end of every log out of the environment."""
+    logs = layout.seen("/var/log")
+    for path in sorted(logs.rglob("*.log")):
+        if path.is_file() and not path.is_symlink():
+            copy = folder / path.relative_to(logs)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("rb") as file, copy.open("wb") as kept:
+                file.seek(max(0, path.stat().st_size - LOG_KEPT))
+                shutil.copyfileobj(file, kept)

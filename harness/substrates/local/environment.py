@@ -1,0 +1,165 @@
+"""One local environment that is up. Not how it is brought up: that is `bringing_up`."""
+
+import functools
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.errors import SubstrateError
+from harness.model.units import Ns
+from harness.ports import Completed, Instrument, Peer
+from harness.substrates.inside.spawn import Program as Order
+from harness.substrates.local.channel import Program
+from harness.substrates.local.layout import HOME, TOOLS, Isolation
+from harness.substrates.local.link import LocalLink
+from harness.substrates.local.postgres import LocalDatabase
+from harness.substrates.local.site import Site
+from harness.substrates.local.workloads import LocalService
+
+NOT_FOUND = 127
+"""What a shell answers where there is no such program."""
+
+
+class LocalEnvironment:
+    """Fulfils ports.Environment."""
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        databases: Mapping[str, LocalDatabase],
+        services: Mapping[str, LocalService],
+        links: Mapping[str, LocalLink],
+    ) -> None:
+        self._site = site
+        self._databases = databases
+        self._services = services
+        self._links = links
+        self._operating = 0
+
+    def close(self) -> None:
+        """Let go of what the harness holds of it."""
+        for link in self._links.values():
+            link.close()
+
+    @property
+    def id(self) -> str:
+        """A name that no other environment has."""
+        return self._site.name
+
+    @property
+    def isolation(self) -> str:
+        """`namespaces` or `processes`."""
+        return self._site.layout.isolation.value
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader of the report must know about it."""
+        found = [
+            f"the clock of {database.name} runs {database.clock_ahead_s:g} s ahead (libfaketime)"
+            for database in self._site.topology.databases
+            if database.clock_ahead_s
+        ]
+        if self._site.layout.isolation is Isolation.PROCESSES:
+            found.insert(0, "process isolation: no private network, host names, root or volumes")
+            if self._site.users.app["uid"] < 0 <= self._site.users.operator["uid"]:
+                found.append(f"workloads run as root: {sys.executable} is not readable by other users")
+        return tuple(found)
+
+    def database(self, name: str) -> LocalDatabase:
+        """The database of that name; KeyError if the topology has none."""
+        return self._databases[name]
+
+    def service(self, name: str) -> LocalService:
+        """The workload of that name; KeyError if the topology has none."""
+        return self._services[name]
+
+    def link(self, name: str) -> LocalLink:
+        """The network path to the database of that name; KeyError if it was not asked for."""
+        return self._links[name]
+
+    def peer(self, name: str) -> Peer:
+        """Where the workload or database of that name is reached, from inside."""
+        addresses = self._site.addresses
+        address = addresses.workloads.get(name) or addresses.fronts[name]
+        if not self._site.layout.private:
+            return Peer(address.host, address.port)
+        spec = self._services[name].spec if name in self._services else self._databases[name].spec
+        return Peer(spec.hosts[0] if spec.hosts else name, address.port)
+
+    @property
+    def python(self) -> str:
+        """The path, inside it, of a Python that can import `harness` and what it depends on."""
+        return sys.executable
+
+    def instrument(self) -> Instrument | None:
+        """None: its programs are probed by programs."""
+        return None
+
+    async def run(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, stdin: str = "", timeout: Ns
+    ) -> Completed:
+        """Run a program of ours inside it, to its end; its process group is killed at `timeout` ns."""
+        return await self._site.complete(
+            argv, env={**self._ours, **(env or {})}, identity=self._site.users.ours, stdin=stdin, timeout=timeout
+        )
+
+    async def start(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, stdout: Path, stderr: Path
+    ) -> Program:
+        """Start a program of ours inside it, appending its output to host files."""
+        order = Order(argv=tuple(argv), env={**self._ours, **(env or {})}, cwd="/", identity=self._site.users.ours)
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)  # noqa: FBT003 - the library's signature
+        try:
+            with theirs, stdout.open("ab") as out, stderr.open("ab") as err:
+                program = await self._site.spawn(order, (theirs.fileno(), out.fileno(), err.fileno()))
+        except BaseException:
+            ours.close()
+            raise
+        return program.fed_by(ours)
+
+    async def operate(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, stdin: str = "", timeout: Ns
+    ) -> Completed:
+        """Run the *runbook's* program as its operator: contained; only the drill's environment, tools, HOME, cwd and /tmp.
+
+        What it leaves running in the background ends with it, unless another call is under way.
+        """
+        self._operating += 1
+        try:
+            return await self._site.complete(
+                argv,
+                env={**self._operators, **(env or {})},
+                identity=self._site.users.operator,
+                stdin=stdin,
+                timeout=timeout,
+                cwd=self._site.layout.path(HOME),
+                sweep=self._operating == 1,
+            )
+        except SubstrateError as error:
+            if not self._site.alive:
+                raise
+            return Completed(tuple(argv), NOT_FOUND, "", str(error), 0)
+        finally:
+            self._operating -= 1
+
+    @functools.cached_property
+    def _ours(self) -> Mapping[str, str]:
+        return self._site.python_environment()
+
+    @functools.cached_property
+    def _operators(self) -> Mapping[str, str]:
+        layout = self._site.layout
+        return {
+            **self._site.base_environment(),
+            **self._site.client_environment(),
+            "PATH": f"{layout.path(TOOLS)}:{self._site.base_environment()['PATH']}",
+            "HOME": layout.path(HOME),
+            "USER": "operator",
+            "LOGNAME": "operator",
+            "SHELL": "/bin/bash",
+            "TERM": "dumb",
+            "PAGER": "cat",
+        }

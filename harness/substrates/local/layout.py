@@ -1,0 +1,211 @@
+"""Where things are in a local environment: paths inside and as the harness sees them, addresses, users. No effects but one:
+in process isolation free ports are looked up.
+"""
+
+import os
+import pwd
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from harness.model.topology import Postgres, Topology
+from harness.substrates.inside.spawn import Identity
+
+POSTGRES_PORT = 5432
+NOBODY = 65534
+SOCKETS = "/run/postgresql"
+HOME = "/home/operator"
+TOOLS = "/run/rundrill/bin"
+CONTROL = "/run/rundrill/control"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Isolation(StrEnum):
+    """How an environment is kept apart from the machine."""
+
+    NAMESPACES = "namespaces"
+    PROCESSES = "processes"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """`inside` is what the environment calls its root, `host` what the harness calls it."""
+
+    isolation: Isolation
+    inside: Path
+    host: Path
+
+    @property
+    def private(self) -> bool:
+        """Whether it has a root, a network and users of its own."""
+        return self.isolation is Isolation.NAMESPACES
+
+    def path(self, path: str) -> str:
+        """A path such as /var/log as programs inside say it."""
+        return str(self.inside / path.lstrip("/"))
+
+    def seen(self, path: str) -> Path:
+        """The same as the harness says it."""
+        return self.host / path.lstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Who runs what."""
+
+    ours: Identity
+    postgres: Identity
+    app: Identity
+    operator: Identity
+
+    @classmethod
+    def of(cls, isolation: Isolation) -> Self:
+        """In namespaces users of the environment's own; otherwise the harness's, or nobody where that is root."""
+        ours = Identity(uid=-1, gid=-1, nested=False, apart=False, confined=False)
+        if isolation is Isolation.NAMESPACES:
+            return cls(
+                ours=ours,
+                postgres=Identity(uid=999, gid=999, nested=True, apart=False, confined=False),
+                app=Identity(uid=998, gid=998, nested=True, apart=False, confined=False),
+                operator=Identity(uid=1000, gid=1000, nested=True, apart=True, confined=False),
+            )
+        number = NOBODY if os.getuid() == 0 else -1
+        server = Identity(uid=number, gid=number, nested=False, apart=False, confined=False)
+        app = server if open_to_all(Path(sys.executable)) else ours
+        operator = Identity(uid=number, gid=number, nested=False, apart=False, confined=True)
+        return cls(ours=ours, postgres=server, app=app, operator=operator)
+
+
+def open_to_all(path: Path) -> bool:
+    """Whether every user may reach and read the file."""
+    real = path.resolve()
+    return bool(real.stat().st_mode & 0o004) and all(parent.stat().st_mode & 0o001 for parent in real.parents)
+
+
+def packages() -> tuple[str, ...]:
+    """The folders our imports come from, besides the standard library's."""
+    return tuple(
+        path for path in sys.path if Path(path).name in {"site-packages", "dist-packages"} and Path(path).is_dir()
+    )
+
+
+ACCOUNTS = """\
+root:x:0:0:root:/root:/bin/bash
+postgres:x:999:999:PostgreSQL:/var/lib/postgresql:/bin/bash
+app:x:998:998:application:/srv:/bin/bash
+operator:x:1000:1000:operator:/home/operator:/bin/bash
+nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+"""
+
+GROUP = """\
+root:x:0:
+postgres:x:999:
+app:x:998:
+operator:x:1000:
+nogroup:x:65534:
+"""
+
+
+def own_user() -> str | None:
+    """The name of the user the harness runs as; None if it has no passwd entry."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An IPv4 address and port inside the environment."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where each database listens, where its names lead to (a proxy, if its link can be faulty), and each workload."""
+
+    databases: Mapping[str, Address]
+    fronts: Mapping[str, Address]
+    workloads: Mapping[str, Address]
+
+
+def with_standbys(database: Postgres) -> tuple[Postgres, ...]:
+    """The server and its standbys, each a server with a name of its own."""
+    names = [f"{database.name}-standby-{number}" for number in range(1, database.standbys + 1)]
+    return (database, *(replace(database, name=name, hosts=(name,), standbys=0) for name in names))
+
+
+def servers(topology: Topology) -> tuple[Postgres, ...]:
+    """Every server of the topology, standbys included."""
+    return tuple(server for database in topology.databases for server in with_standbys(database))
+
+
+def allot(topology: Topology, links: frozenset[str], *, private: bool) -> Addresses:
+    """Addresses for everything: its own and the port it is known for where the network is private, else free ports."""
+    names = [server.name for server in servers(topology)]
+    services = topology.workloads
+    if private:
+        databases = {name: Address(f"127.0.1.{number}", POSTGRES_PORT) for number, name in enumerate(names, 1)}
+        proxies = {name: Address(f"127.0.3.{number}", POSTGRES_PORT) for number, name in enumerate(names, 1)}
+        workloads = {service.name: Address(f"127.0.2.{n}", service.port) for n, service in enumerate(services, 1)}
+    else:
+        ports = iter(_free_ports(2 * len(names) + len(services)))
+        databases = {name: Address("127.0.0.1", next(ports)) for name in names}
+        proxies = {name: Address("127.0.0.1", next(ports)) for name in names}
+        workloads = {service.name: Address("127.0.0.1", next(ports)) for service in services}
+    fronts = {name: proxies[name] if name in links else databases[name] for name in names}
+    return Addresses(databases, fronts, workloads)
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in sockets]
+
+
+def hosts_file(topology: Topology, addresses: Addresses, hostname: str) -> str:
+    """The environment's /etc/hosts."""
+    lines = [f"127.0.0.1 localhost {hostname}"]
+    lines += [
+        f"{addresses.fronts[server.name].host} {' '.join(dict.fromkeys((*server.hosts, server.name)))}"
+        for server in servers(topology)
+    ]
+    lines += [
+        f"{addresses.workloads[service.name].host} {' '.join(dict.fromkeys((*service.hosts, service.name)))}"
+        for service in topology.workloads
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def password_file(topology: Topology, addresses: Addresses) -> str:
+    """The operator's .pgpass: every role of every server, by each of the server's names."""
+    lines = []
+    for database in topology.databases:
+        passwords = {"postgres": SUPERUSER_PASSWORD, **{r.name: r.password for r in (*database.roles, database.owner)}}
+        for server in with_standbys(database):
+            places = {Address(name, POSTGRES_PORT): None for name in (*server.hosts, server.name)}
+            places |= {addresses.fronts[server.name]: None, addresses.databases[server.name]: None}
+            if server is topology.databases[0]:
+                places[Address("localhost", POSTGRES_PORT)] = places[Address("127.0.0.1", POSTGRES_PORT)] = None
+            lines += [
+                ":".join((place.host, str(place.port), "*", _escaped(role), _escaped(password)))
+                for place in places
+                for role, password in passwords.items()
+            ]
+    return "\n".join(lines) + "\n"
+
+
+SUPERUSER_PASSWORD = "postgres"  # noqa: S105 - of a server nobody outside can reach; the socket needs none
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace(":", "\\:")

@@ -1,0 +1,177 @@
+"""An environment's machine room: what databases, workloads and links use of it. Not the environment as others see it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import harness
+from harness import execution
+from harness.model.topology import Postgres, Topology
+from harness.model.units import Ns
+from harness.ports import Completed
+from harness.substrates import labels
+from harness.substrates.inside.services import Spec
+from harness.substrates.inside.spawn import Identity
+from harness.substrates.inside.spawn import Program as Order
+from harness.substrates.local.channel import Channel, Program
+from harness.substrates.local.layout import (
+    HOME,
+    POSTGRES_PORT,
+    SOCKETS,
+    SYSTEM_PATH,
+    Addresses,
+    Layout,
+    Users,
+    packages,
+    servers,
+)
+
+_TAIL = 256 * 1024
+
+
+class Site:
+    """One environment's channel, layout, users, addresses, and the pids of its servers."""
+
+    def __init__(
+        self, name: str, topology: Topology, *, channel: Channel, layout: Layout, addresses: Addresses
+    ) -> None:
+        self.name = name
+        self.topology = topology
+        self.layout = layout
+        self.addresses = addresses
+        self.users = Users.of(layout.isolation)
+        self._channel = channel
+
+    async def boot(self, plan: object) -> int:
+        """Tell the supervisor what to become; its pid as the harness sees it. From now on paths can be used."""
+        pid = (await self._channel.boot(plan)).pid
+        if self.layout.private:
+            self.layout = replace(self.layout, host=Path(f"/proc/{pid}/root"))
+        return pid
+
+    def close(self) -> None:
+        """Let go of the supervisor: the environment ends."""
+        self._channel.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the environment still is."""
+        return not self._channel.closed.is_set()
+
+    def is_first(self, spec: Postgres) -> bool:
+        """Whether it is the database that is meant when no name is said."""
+        return spec.name == self.topology.databases[0].name
+
+    def base_environment(self) -> Mapping[str, str]:
+        """What every program gets, and all that a server gets besides its own."""
+        return {
+            "PATH": SYSTEM_PATH,
+            "HOME": self.layout.path("/tmp"),  # noqa: S108 - the environment's own
+            "TMPDIR": self.layout.path("/tmp"),  # noqa: S108
+            "LANG": "C.UTF-8",
+            labels.VARIABLE: self.name,
+        }
+
+    def python_environment(self) -> Mapping[str, str]:
+        """What a Python of ours needs to import the harness, and how it reaches the first database."""
+        path = os.pathsep.join((str(Path(harness.__file__).parents[1]), *packages()))
+        return {**self.base_environment(), **self.client_environment(), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+    def client_environment(self, *, owner: bool = False) -> Mapping[str, str]:
+        """The variables of libpq for the first database; as its owner, or as superuser."""
+        if not self.topology.databases:
+            return {}
+        first = self.topology.databases[0]
+        address = self.addresses.fronts[first.name]
+        by_socket = self.layout.private and not owner
+        env = {
+            "PGHOST": self.layout.path(SOCKETS) if by_socket else address.host,
+            "PGPORT": str(address.port),
+            "PGDATABASE": first.database,
+            "PGUSER": first.owner.name if owner else "postgres",
+            "PGPASSFILE": self.layout.path(f"{HOME}/.pgpass"),
+        }
+        return env | ({"PGPASSWORD": first.owner.password} if owner else {})
+
+    def rewritten(self, value: str) -> str:
+        """A workload's variable with names of databases replaced by where they are, where names cannot resolve."""
+        if self.layout.private:
+            return value
+        for server in servers(self.topology):
+            front = self.addresses.fronts[server.name]
+            for name in sorted((*server.hosts, server.name), key=len, reverse=True):
+                value = value.replace(f"{name}:{POSTGRES_PORT}", f"{front.host}:{front.port}")
+        return value
+
+    def pids(self, name: str) -> tuple[int, ...]:
+        """The pids of a server as the harness sees them."""
+        return self._channel.pids.get(name, ())
+
+    async def define(self, service: Spec) -> None:
+        """Tell the supervisor of a server, or of another way to run it."""
+        await self._channel.ask("define", service=service)
+
+    async def control(self, name: str, verb: str, number: int = 0) -> None:
+        """Start, stop or restart a server; SubstrateError if that fails."""
+        await self._channel.ask("service", name=name, verb=verb, number=number)
+
+    def own_folder(self, path: str, identity: Identity, *, mode: int = 0o755) -> None:
+        """Make a folder inside that belongs to that user."""
+        folder = self.layout.seen(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(mode)
+        self._give(folder, identity)
+
+    def own_file(self, path: str, text: str, identity: Identity, *, mode: int = 0o644) -> None:
+        """Write a file inside that belongs to that user."""
+        file = self.layout.seen(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        file.chmod(mode)
+        self._give(file, identity)
+
+    def _give(self, path: Path, identity: Identity) -> None:
+        if not identity["nested"] and identity["uid"] >= 0:
+            os.chown(path, identity["uid"], identity["gid"])
+
+    def tail(self, path: str, lines: int) -> str:
+        """The last lines of a file inside; empty where there is none."""
+        try:
+            with self.layout.seen(path).open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+                return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])
+        except FileNotFoundError:
+            return ""
+
+    async def spawn(self, order: Order, stdio: Sequence[int], *, sweep: bool = False) -> Program:
+        """Start a program on those descriptors."""
+        return await self._channel.start(order, stdio, sweep=sweep)
+
+    async def complete(  # noqa: PLR0913 - each is a part of how a program runs
+        self, argv: Sequence[str], *, env: Mapping[str, str], identity: Identity, stdin: str = "", timeout: Ns,
+        cwd: str = "/", sweep: bool = False,
+    ) -> Completed:  # fmt: skip
+        """Run a program to its end, as execution.run does on the host."""
+        order = Order(argv=tuple(argv), env=env, cwd=cwd, identity=identity)
+
+        async def launch(source: int, out: int, err: int) -> Program:
+            return await self.spawn(order, (source, out, err), sweep=sweep)
+
+        return await execution.captured(argv, launch, stdin=stdin, timeout=timeout)
+
+    async def pipe(
+        self, argv: Sequence[str], identity: Identity, *, source: int = -1, sink: int = -1, timeout: Ns
+    ) -> tuple[int | None, str]:
+        """Run a program between descriptors of ours (-1: nothing); its status and what it complained of."""
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        order = Order(argv=tuple(argv), env=self.base_environment(), cwd="/", identity=identity)
+
+        async def launch(_in: int, _out: int, err: int) -> Program:
+            return await self.spawn(order, (null if source < 0 else source, null if sink < 0 else sink, err))
+
+        try:
+            done = await execution.captured(argv, launch, stdin="", timeout=timeout)
+        finally:
+            os.close(null)
+        return done.status, done.stderr.strip()
