@@ -5,7 +5,7 @@ from pathlib import Path
 from harness.errors import InputError, Problem
 from harness.model.runbook import Runbook
 from harness.model.source import Source
-from harness.runbooks import markdown, outline, text
+from harness.runbooks import alerts, markdown, outline, statements, targets, text
 from harness.runbooks.schema import encode
 
 __all__ = ["encode", "parse", "read"]
@@ -32,11 +32,15 @@ def parse(data: bytes | str, path: str) -> Runbook:
     loaded = text.load(data, path)
     blocks = markdown.blocks(loaded.lines)
     found = outline.Outliner(path, blocks).outline()
+    said = tuple(statements.flatten(blocks))
     return Runbook(
         title=found.title,
         procedures=found.procedures,
         source=Source(path, 1, len(loaded.lines)),
         digest=loaded.digest,
+        targets=targets.find(said, path),
+        alerts=alerts.rules(said, path),
+        response_times=alerts.response_times(said, path),
         unclassified=found.unclassified,
         repaired=loaded.repaired,
     )

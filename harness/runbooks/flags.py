@@ -154,7 +154,7 @@ def _endless(call: Invocation) -> bool:
 
 
 def _follows(words: tuple[str, ...], verbs: set[str]) -> bool:
-    at = next((index for index, word in enumerate(words) if word in verbs), -1)
+    at = next((index for index, word in enumerate(words) if word in verbs & _FOLLOWERS), -1)
     options = words[at + 1 :]
     names = ("--follow", "--follow=true", "-f", "-F", "--tail")
     if any(word in names[:4] or re.fullmatch(r"-[a-zA-Z]*[fF][a-zA-Z]*", word) for word in options):

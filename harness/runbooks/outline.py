@@ -300,8 +300,8 @@ class Outliner:
         self._lead = title
         for block in blocks:
             self._block(block)
+        del self._stack[self._depth - 1 :]
         self._depth = depth
-        self._stack.pop()
         nested = tuple(self._frozen(part.items))
         ordered = bool(item.number)
         whole = self._merged(item, title, text, found, nested)
