@@ -110,7 +110,7 @@ async def read_back(conninfo: str, table: str, *, place: str = "primary", timeou
         connection = await connect(conninfo, invoked + timeout)
         try:
             with given_up_at(connection, invoked + timeout):
-                found = await (await connection.execute(query)).fetchall()
+                rows = await (await connection.execute(query)).fetchall()
         finally:
             await connection.close()
     except (psycopg.Error, OSError, TimeoutError) as error:
@@ -120,9 +120,7 @@ async def read_back(conninfo: str, table: str, *, place: str = "primary", timeou
         raise InstrumentError(
             f"ledger {table}: expected to read it at the {place}, found {reason(error)}: {found}"
         ) from error
-    return Reading(
-        place, invoked, now(), tuple(Row(writer, seq, digest, count) for writer, seq, digest, count in found)
-    )
+    return Reading(place, invoked, now(), tuple(Row(writer, seq, digest, count) for writer, seq, digest, count in rows))
 
 
 def main(argv: list[str]) -> int:

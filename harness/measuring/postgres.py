@@ -36,6 +36,7 @@ _SENTENCES = (
     ("roken pipe", "reset"),
     ("closed", "closed"),
     ("EOF", "closed"),
+    ("FATAL:  role", "28000"),
     ("does not exist", "3D000"),
     ("nreachable", "unreachable"),
     ("o route to host", "unreachable"),
