@@ -110,7 +110,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     folder = store.new_run(runs)
     journal.reap(runs)
     console = _console()
-    watcher = terminal.Terminal(console, live=console.is_terminal)
+    watcher = terminal.Terminal(console, live=console.is_terminal, terms={each.name: each.terms for each in plans})
     bench = Bench(ground, folder.name, (watcher,), keep=keep)
 
     async def all_of_them() -> list[Drill]:
@@ -132,7 +132,7 @@ def run(  # noqa: PLR0913 - one parameter an option
         drills.extend(Drill(*task.result()) for task in tasks)
         return drills
 
-    with journal.running(folder), watcher:
+    with watcher:
         drills = asyncio.run(all_of_them())
     _report(console, drills, folder)
     raise typer.Exit(_status(drills))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from harness.model.history import StepTerms, Terms
 from harness.model.runbook import Target
 from harness.model.source import Source
+from harness.model.topology import Topology
 from harness.model.units import Ns
 from harness.ports import Capability
 from harness.scenario import Scenario
@@ -23,7 +24,7 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `run_trial` is given. `digest` (SHA-256, hexadecimal) is that of the runbook, the scenario and this version."""
+    """What `run_trial` is given. `topology` is the scenario's with the ledger's table. `digest` (SHA-256, hexadecimal) is that of the runbook, the scenario and this version."""
 
     name: str
     scenario: Scenario
@@ -33,6 +34,7 @@ class Plan:
     prepare: tuple[PlannedStep, ...]
     steps: tuple[PlannedStep, ...]
     needs: frozenset[Capability]
+    topology: Topology
     terms: Terms
     targets: tuple[Target, ...]
     digest: str

@@ -12,6 +12,7 @@ from harness.model.history import StepTerms, Terms
 from harness.model.load import HttpProbe, SqlProbe, TcpProbe
 from harness.model.runbook import Command, Language, Manual, Runbook, Step
 from harness.model.source import Source
+from harness.model.topology import Topology
 from harness.model.units import seconds, show
 from harness.plan import Plan, PlannedStep
 from harness.ports import Capability
@@ -81,6 +82,7 @@ def compile_plan(scenario: Scenario, runbook: Runbook, ground: Ground, *, name: 
         prepare=prepared,
         steps=followed,
         needs=needs,
+        topology=_replica(scenario),
         terms=Terms(
             objectives=scenario.objectives,
             recovery=scenario.recovery,
@@ -273,6 +275,17 @@ def _check_references(draft: _Draft) -> None:
             draft.problems.append(
                 Problem(f"{who} names `{name}`, which the stack does not have", None, f"it has: {', '.join(sorted(there)) or 'none'}")
             )
+
+
+def _replica(scenario: Scenario) -> Topology:
+    """The system with what the drill adds: the ledger's table, made along with the schema, and clocks that can be moved."""
+    topology = scenario.topology
+    if scenario.ledger is not None:
+        database = topology.database(scenario.ledger.database)
+        topology = topology.with_database(replace(database, schema=f"{database.schema}\n{scenario.ledger.ddl()}"))
+    if Capability.CLOCK in scenario.fault.needs:
+        topology = replace(topology, databases=tuple(replace(db, movable_clock=True) for db in topology.databases))
+    return topology
 
 
 def _topology_needs(scenario: Scenario) -> frozenset[Capability]:

@@ -327,7 +327,7 @@ class Reporter(Protocol):
         """New samples of a trial."""
         ...
 
-    def verdict(self, verdict: Verdict) -> None:
+    def verdict(self, trial: str, verdict: Verdict) -> None:
         """A trial was judged."""
         ...
 

@@ -23,7 +23,6 @@ from harness.running.experiment import assess_stored, prepared, run_experiment, 
 from harness.running.loading import Loaded, load
 from harness.running.trial import Bench, run_trial
 from harness.scenario import Scenario
-from harness.substrates import journal
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -136,8 +135,7 @@ class ScenarioNode(pytest.Collector):
             plan, folder = self._prepared
             place = folder / trial.id
             place.mkdir()
-            with journal.running(session.folder):
-                self.histories[trial.id] = asyncio.run(run_trial(plan, trial, session.bench(), place))
+            self.histories[trial.id] = asyncio.run(run_trial(plan, trial, session.bench(), place))
         return self.histories[trial.id]
 
     def assessment(self) -> Assessment:
@@ -231,7 +229,6 @@ def rundrill(pytestconfig: pytest.Config, tmp_path: Path) -> Callable[..., Asses
             assessment, _ = await run_experiment(plan, trials, bench, tmp_path, places=asyncio.Semaphore(1))
             return assessment
 
-        with journal.running(tmp_path):
-            return asyncio.run(run())
+        return asyncio.run(run())
 
     return drilled

@@ -18,7 +18,10 @@ def render(plan: Plan) -> RenderableType:
         ("procedure", f"{plan.runbook} {plan.procedure}"),
         ("fault", str(plan.scenario.fault)),
         ("arms", ", ".join(arm.name for arm in plan.scenario.arms)),
-        ("recovered", f"RTO {show(recovery.rto)}, RPO {show(recovery.rpo)}, window {show(recovery.window)}, hold {show(recovery.hold)}"),
+        (
+            "recovered",
+            f"RTO {show(recovery.rto)}, RPO {show(recovery.rpo)}, window {show(recovery.window)}, hold {show(recovery.hold)}",
+        ),
         ("watched", f"for {show(recovery.horizon)} after the fault call at most"),
         ("needs", ", ".join(sorted(plan.needs))),
         ("plan", plan.digest[:16]),
@@ -29,7 +32,9 @@ def render(plan: Plan) -> RenderableType:
 
 
 def _steps(plan: Plan) -> Table:
-    table = Table("line", "runs as", "command", "written otherwise because", box=None, header_style="dim", pad_edge=False)
+    table = Table(
+        "line", "runs as", "command", "written otherwise because", box=None, header_style="dim", pad_edge=False
+    )
     for step in plan.prepare:
         table.add_row(*_row(step, "before the fault"))
     for step in plan.steps:
@@ -39,5 +44,8 @@ def _steps(plan: Plan) -> Table:
 
 def _row(step: PlannedStep, how: str) -> tuple[Text, Text, Text, Text]:
     terms = step.terms
-    command = Text(terms.text if step.executor != "skipped" else terms.written, style="strike dim" if step.executor == "skipped" else "")
+    command = Text(
+        terms.text if step.executor != "skipped" else terms.written,
+        style="strike dim" if step.executor == "skipped" else "",
+    )
     return Text(str(terms.source.line), style="dim"), Text(how), command, Text(terms.deviation, style="yellow")

@@ -73,11 +73,11 @@ class Terminal:
         if samples and self._live:
             self._keep(self._progress(trial, samples[0].scheduled).samples(samples))
 
-    def verdict(self, verdict: Verdict) -> None:
+    def verdict(self, trial: str, verdict: Verdict) -> None:
         """A trial was judged."""
         rta = f", RTA {between(verdict.rta.fault)}" if verdict.rta else ""
         text = Text(f"{sign(verdict)} ", style=OUTCOME_STYLE[verdict.outcome])
-        self._print(text.append(f"{one_line(verdict.trial)}: {STATUS[verdict.status]}{rta}"))
+        self._print(text.append(f"{one_line(trial)}: {STATUS[verdict.status]}{rta}"))
 
     def assessment(self, assessment: Assessment) -> None:
         """An experiment was judged."""

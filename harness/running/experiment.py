@@ -39,7 +39,7 @@ async def run_experiment(
             history = await run_trial(plan, trial, bench, place)
             verdict = judge(history)
             for reporter in bench.reporters:
-                reporter.verdict(verdict)
+                reporter.verdict(f"{plan.name} {trial.id}", verdict)
             return history
 
     async with asyncio.TaskGroup() as group:

@@ -18,7 +18,7 @@ async def follow(
 ) -> None:
     """Execute the steps in order. A failed one does not stop the next: a person reads on, and the record shows it."""
     for step in steps:
-        invoked = {"step": step.terms.index, "executor": step.executor, "text": step.terms.text}
+        invoked: dict[str, Scalar] = {"step": step.terms.index, "executor": step.executor, "text": step.terms.text}
         recorder.record(Name.STEP, Phase.INVOKE, invoked, actor=actor, source=step.terms.source)
         phase, data = await _outcome(step, environment, operator)
         recorder.record(Name.STEP, phase, {"step": step.terms.index, **data}, actor=actor, source=step.terms.source)

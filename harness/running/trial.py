@@ -23,11 +23,13 @@ POLL: Ns = SECOND // 10
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a trial is run on and watched by; the same for all trials of a run. `run` labels everything made."""
+    """What a trial is run on and watched by; the same for all trials of a run. `run` labels everything made; `keep`: the
+    environment stays up after the observation until the run is interrupted."""
 
     substrate: Substrate
     run: str
     reporters: Sequence[Reporter] = ()
+    keep: bool = False
 
 
 async def run_trial(plan: Plan, trial: Trial, bench: Bench, folder: Path) -> History:
@@ -54,7 +56,7 @@ async def _environment(plan: Plan, bench: Bench, folder: Path, recorder: Recorde
     recorder.record(Name.ENVIRONMENT, Phase.INVOKE, {"substrate": bench.substrate.name})
     begun = clock.now()
     async with bench.substrate.environment(
-        plan.scenario.topology, run=bench.run, folder=folder, links=plan.scenario.fault.links
+        plan.topology, run=bench.run, folder=folder, links=plan.scenario.fault.links
     ) as environment:
         recorder.record(
             Name.ENVIRONMENT,
@@ -85,7 +87,7 @@ async def _drill(
             if not _felt(injection, recorder):
                 return
         await _observe(plan, trial, environment, watch, recorder)
-        await sampling.settle(plan, environment, recorder)
+        await sampling.settle(environment)
 
 
 async def _healing(recorder: Recorder) -> None:

@@ -36,7 +36,7 @@ def watched(*, live: bool = False) -> str:
             terminal.event(KEY, event)
         terminal.samples(KEY, told.samples)
         for verdict in drill().assessment.verdicts:
-            terminal.verdict(verdict)
+            terminal.verdict(f"{drill().assessment.scenario} {verdict.trial}", verdict)
         terminal.assessment(drill().assessment)
     return to.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
@@ -50,7 +50,7 @@ def test_a_log_has_a_line_for_each_event_worth_reading_with_its_elapsed_seconds(
         "  CREATE INDEX CONCURRENTLY idx_orders_customer ON orders (customer_id); — ok, status 0"
     ) in lines
     assert any("step 6/6" in line and "failed, status 2" in line for line in lines)
-    assert "· control-1: not recovered while watched, RTA > 20 s" in lines
+    assert "· inventory/slow_queries control-1: not recovered while watched, RTA > 20 s" in lines
     assert lines[-1].startswith("✓ effective  inventory/slow_queries: both treated trials recovered")
 
 
