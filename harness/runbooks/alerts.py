@@ -10,8 +10,13 @@ from harness.runbooks.markdown import Table
 from harness.runbooks.statements import Drawn, Said, Statement, Tabled, bold
 
 _NAME = re.compile(r"^[A-Z][a-z0-9]*(?:[A-Z][A-Za-z0-9]*)+$")
-_SEVERITY = re.compile(r"\b(?:P[0-5]|SEV[\s-]?\d|S[1-5]|critical|high|medium|low|major|minor|blocker|urgent|emergency)\b", re.IGNORECASE)
-_RESPONSE = re.compile(r"\b(?:initial |first )?(?:response(?: times?)?|respond|ack(?:nowledge(?:ment|d)?)?)\b(?:\s*\([^)]*\))?", re.IGNORECASE)
+_SEVERITY = re.compile(
+    r"\b(?:P[0-5]|SEV[\s-]?\d|S[1-5]|critical|high|medium|low|major|minor|blocker|urgent|emergency)\b", re.IGNORECASE
+)
+_RESPONSE = re.compile(
+    r"\b(?:initial |first )?(?:response(?: times?)?|respond|ack(?:nowledge(?:ment|d)?)?)\b(?:\s*\([^)]*\))?",
+    re.IGNORECASE,
+)
 _THRESHOLD = re.compile(r"threshold|warning|critical|alert", re.IGNORECASE)
 _COMPARED = re.compile(r"[<>≤≥]=?\s*[\d.]")
 _WITHIN = re.compile(r"\b(?:for|over|within|in)\s+(?:the last\s+|>?\s*)?$", re.IGNORECASE)
@@ -49,7 +54,11 @@ def _named(said: Statement, path: str) -> Iterator[AlertRule]:
     if not re.search(r"\balerts?\b", text, re.IGNORECASE):
         return
     for index, piece in enumerate(said.pieces):
-        if piece.kind in {"code", "strong"} and _NAME.match(piece.text.strip()) and not _EVENT.match(piece.text.strip()):
+        if (
+            piece.kind in {"code", "strong"}
+            and _NAME.match(piece.text.strip())
+            and not _EVENT.match(piece.text.strip())
+        ):
             after = "".join(other.text for other in said.pieces[index + 1 :])
             wording = re.sub(r"\s+", " ", f"{after} {said.rest}").strip(" .:-—–")
             compared = _COMPARED.search(wording[:160])
@@ -80,7 +89,9 @@ def _thresholds(table: Table, path: str) -> Iterator[AlertRule]:
         for index in columns:
             cell = " ".join(row.cells[index].text.split()) if index < len(row.cells) else ""
             if re.search(r"\d", cell):
-                severity = heads[index].lower() if re.search(r"warning|critical|page", heads[index], re.IGNORECASE) else ""
+                severity = (
+                    heads[index].lower() if re.search(r"warning|critical|page", heads[index], re.IGNORECASE) else ""
+                )
                 name = " ".join(row.cells[0].text.split())
                 yield AlertRule(name, cell, Source(path, row.line, row.line), _duration(cell), severity)
 
@@ -125,7 +136,9 @@ def _responses(one: Said, path: str) -> Iterator[ResponseTime]:
             figure = next(quantities.durations(after), None)
             near = figure if figure and figure.start < 25 else None
             if near or re.match(r"^\s*\**\s*:", after):
-                yield ResponseTime(label, clause or after.strip(), Source(path, one.line, one.line), int(near.value) if near else None)
+                yield ResponseTime(
+                    label, clause or after.strip(), Source(path, one.line, one.line), int(near.value) if near else None
+                )
 
 
 def _tabled(table: Table, path: str) -> Iterator[ResponseTime]:

@@ -41,6 +41,7 @@ Entry = Comment | Blank | Output | Command
 _PROMPT = re.compile(
     r"^\s*(?:\([\w.-]+\)\s*)?(?:"
     r"(?P<shell>\$|%|(?:\[[\w.-]+@[^\]]+\]|[\w.-]+@[\w.-]+(?::?\s?[~/][\w./~-]*)?)\s?[$#%>]|(?:bash|sh)-[\d.]+[$#]|[~/][\w./-]*\s?[$#])"
+    r"|(?P<host>[a-z][\w.-]*:[~/][\w./~-]*\s?[$#])"
     r"|(?P<sql>(?:mysql|MariaDB\s\[[^\]]*\]|postgres|sqlite|clickhouse|cqlsh|[a-z_]\w*)(?:=[#>*]|-[#>](?=\s)|>(?<=mysql>)|>(?<=\]>)|>(?<=sqlite>))|root@[\w.:-]+/\w+>)"
     r"|(?P<redis>(?:\d{1,3}(?:\.\d{1,3}){3}|localhost|redis[\w.-]*)(?::\d+)?(?:\[\d+\])?>|redis>)"
     r"|(?P<python>>>>|In \[\d+\]:)"
@@ -53,6 +54,7 @@ _RULER = re.compile(r"^[\s=\-#*_~+]*$")
 _CONTINUED = re.compile(r"^\s*(?:>|\.\.\.|(?:->)|'>|\">)\s")
 _SPOKEN = {
     "shell": Language.BASH,
+    "host": Language.BASH,
     "sql": Language.SQL,
     "redis": Language.OTHER,
     "python": Language.PYTHON,
@@ -84,6 +86,9 @@ class Reader:
         if self._hint is Hint.PYTHON:
             yield from self._python()
             return
+        if self._hint in {Hint.NONE, Hint.SHELL} and (query := self._whole_query()):
+            yield query
+            return
         index = 0
         while index < len(self._lines):
             entry, index = self._next(index)
@@ -109,6 +114,14 @@ class Reader:
             and _is_command(lines[0])
             and (sum(map(_is_command, lines)) * 2 >= len(lines) or lines[0].rstrip().endswith("\\") or len(lines) <= 2)
         )
+
+    def _whole_query(self) -> Command | None:
+        """A block without a language that is one PromQL expression over several lines."""
+        lines = [(index, line) for index, line in enumerate(self._lines) if line.strip() and not _COMMENT.match(line)]
+        text = "\n".join(line for _, line in lines)
+        if len(lines) < 2 or not language.is_promql(text) or language.is_promql(lines[0][1]):
+            return None
+        return self._command(text, Language.PROMQL, lines[0][0], lines[-1][0])
 
     def _prompted(self) -> Iterator[Entry]:
         index = 0
@@ -201,7 +214,21 @@ class Reader:
             return Language.PYTHON
         if self._json(index):
             return None
+        if language.is_logql(line):
+            return Language.OTHER
+        if self._hint is Hint.NONE and self._quiet and (self._setting(line) or self._short_command(line)):
+            return Language.BASH
         return Language.BASH if language.is_shell(line, tagged=self._hint is Hint.SHELL, loose=self._quiet) else None
+
+    def _setting(self, line: str) -> bool:
+        """An assignment in a block without a language, where other lines are commands."""
+        return re.match(r"^[A-Za-z_]\w*=(?=[\"'$<\w./])", line) is not None and any(map(_is_command, self._lines))
+
+    def _short_command(self, line: str) -> bool:
+        """One unknown program with options, alone in a block."""
+        alone = sum(1 for one in self._lines if one.strip()) <= 3
+        shaped = re.match(r"^[a-z][\w-]+(?:\s[\w./:=-]+)*\s--?[A-Za-z][\w-]*(?:[\s=]|$)", line.strip()) is not None
+        return alone and shaped and shell.read(line).valid
 
     def _paragraph(self, index: int) -> str:
         """The line and those that follow it without a gap, as one: a statement's second word may stand on the next."""

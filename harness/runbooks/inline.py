@@ -23,6 +23,17 @@ _TOLD = re.compile(
     re.IGNORECASE,
 )
 _NEGATED = re.compile(r"\b(?:do not|don['’]t|never|avoid|instead of|rather than|not)\s+(?:\w+\s+){0,3}$", re.IGNORECASE)
+_RULE = re.compile(
+    r"\b(?:thresholds?|expr(?:ession)?|conditions?|rule|fires (?:when|if)|triggers?|alert(?:ing)?)\b[^.]{0,30}$",
+    re.IGNORECASE,
+)
+_COMPLETE = {
+    "terraform": frozenset("init plan apply destroy validate refresh output show".split()),
+    "npm": frozenset("install test start audit update ci".split()),
+    "minikube": frozenset("start stop delete status".split()),
+    "docker-compose": frozenset("up down ps logs pull build restart stop start".split()),
+    "git": frozenset("status pull push log stash fetch".split()),
+}
 _ALONE = frozenset(
     "ps stats version status ls list info whoami df top nodes pods events help images info ping leave".split()
 )
@@ -58,8 +69,16 @@ def _language(piece: Piece, before: str, after: str, kind: SectionKind) -> Langu
     alone = not before.strip(" *_-–—:•>[]x()") and not after.strip(" *_.:;,()")
     if language.is_sql(text) and len(text.split()) > 1:
         return Language.SQL if not _mentioned(before, after, text) else None
-    if language.is_promql(text) and kind is not SectionKind.SYMPTOMS:
-        return Language.PROMQL
+    asked = re.search(r"\b(?:quer(?:y|ies)|promql|expression to run)\b[^.`]*$", before, re.IGNORECASE) is not None
+    if kind is not SectionKind.SYMPTOMS and not _RULE.search(before):
+        if language.is_promql(text) or (
+            asked and re.search(r"[_:(\[{]|[=<>]", text) and language.is_promql(text, lenient=True)
+        ):
+            return Language.PROMQL
+        if language.is_logql(text):
+            return Language.OTHER
+    if re.match(r"[A-Z]{3,} [A-Za-z]", text) and language.is_sql(f"{text};") and _CUE.search(before):
+        return Language.SQL
     return Language.BASH if _is_shell(text, before, after, alone=alone, kind=kind) else None
 
 
@@ -80,16 +99,18 @@ def _is_shell(text: str, before: str, after: str, *, alone: bool, kind: SectionK
     rest = body[2:] if body[0] == "sudo" else body[1:]
     if re.match(r"^[A-Za-z_]\w*=\S*$", text) or text.endswith((":", "...")) and not rest:
         return False
+    if body[0] == "sudo" and "/" in program:
+        return True
     if not rest:
         return _bare(program, before, after, alone=alone)
-    if program in programs.KNOWN:
+    if programs.known(program):
         return _known(program, rest, before, after, alone=alone, kind=kind)
     if language.is_shell(text, tagged=False):
         return True
     option = any(re.match(r"^--?[A-Za-z]", word) for word in rest)
     plain = re.match(r"^[a-z][\w.+-]*$", program) is not None
     told = _TOLD.search(before) is not None and kind is not SectionKind.SYMPTOMS
-    return plain and shell.read(text).valid and (option or told) and not _prose(words)
+    return plain and shell.read(text).valid and (option or told or (alone and "<" in text)) and not _prose(words)
 
 
 def _bare(program: str, before: str, after: str, *, alone: bool) -> bool:
@@ -100,7 +121,7 @@ def _bare(program: str, before: str, after: str, *, alone: bool) -> bool:
     script = re.search(r"^\.{1,2}/\S+$|\.(?:sh|py|pl|rb|bash)$", program) is not None and "*" not in program
     if script:
         return told or alone
-    complete = program in programs.KNOWN and program not in programs.WORDS and re.match(r"^[a-z]", program) is not None
+    complete = programs.known(program) and program not in programs.WORDS and re.match(r"^[a-z]", program) is not None
     return complete and (
         (alone and before.strip() != "")
         or re.search(r"\b(?:run|execute|type)\s*:?\s*$", before, re.IGNORECASE) is not None
@@ -114,6 +135,8 @@ def _known(program: str, rest: list[str], before: str, after: str, *, alone: boo
     if rest[0].startswith(("-", "<", "$", "/", ".", "'", '"', "|")) or len(rest) > 2:
         return not (kind is SectionKind.SYMPTOMS and not _CUE.search(before) and len(rest) < 2)
     if len(operands) == 1 and len(rest) == 1:
+        if operands[0] in _COMPLETE.get(program, frozenset()):
+            return alone or _RUN.search(before) is not None
         return _verb_alone(operands[0], before, alone=alone)
     if (
         len(operands) == 2

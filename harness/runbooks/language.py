@@ -63,6 +63,11 @@ _PROM_SHAPE = re.compile(
 )
 _PROM_RANGE = re.compile(
     r"\[\$?_*\w+(?::\w*)?\]|\{[^}]*(?:=|!)~?\s*\"[^}]*\}|\w+:\w+:\w+|\b(?:histogram_quantile|increase|irate|\w+_over_time)\s*\("
+    r"|\b(?:sum|avg|max|min|count|topk|bottomk)\s+(?:by|without)\s*\(|\b(?:sum|avg|max|min|count)\s*\(.*\)\s*(?:by|without)\s*\(|^\w+_\w+\{[^}]*\}",
+    re.DOTALL,
+)
+_LOGQL = re.compile(
+    r"^\{\s*\w+\s*(?:=~|!~|!=|=)\s*\"[^\"]*\"[^}]*\}\s*(?:\|[=~]|!~|!=|\|\s*(?:json|logfmt|pattern|line_format|unwrap))"
 )
 _REDIS = frozenset(
     """ACL AUTH BGREWRITEAOF BGSAVE CLIENT CLUSTER CONFIG DBSIZE DEBUG DECR DEL DUMP EVAL EXISTS EXPIRE EXPIREAT FAILOVER FLUSHALL
@@ -107,6 +112,11 @@ def is_redis(line: str) -> bool:
     """Whether the line is a Redis command as typed into redis-cli."""
     words = line.split()
     return bool(words) and words[0].upper() in _REDIS and (words[0].isupper() or len(words) > 1)
+
+
+def is_logql(text: str) -> bool:
+    """Whether it is a log query: a stream selector and a filter."""
+    return _LOGQL.match(text.strip()) is not None
 
 
 def is_promql(text: str, *, lenient: bool = False) -> bool:
@@ -157,7 +167,7 @@ def is_shell(line: str, *, tagged: bool, loose: bool = True) -> bool:
     if re.match(r"^[A-Za-z_]\w*\+?=(?!=)", text):
         # A line of assignments alone may as well be a settings file.
         return loose and (tagged or "$(" in text) and not re.match(r"^\w+=\s", text)
-    if word in programs.KNOWN:
+    if programs.known(word):
         return _known(word, rest, tagged=tagged, loose=loose)
     if _PATH.match(word) and not word.startswith("<"):
         return _path(word, rest, tagged=tagged)
@@ -165,7 +175,7 @@ def is_shell(line: str, *, tagged: bool, loose: bool = True) -> bool:
         return False
     if re.match(r"^>{1,2}\s*\S+$", text) or _BLOCKS.match(text):
         return True
-    if re.match(r"^\$\{?[A-Za-z_]\w*\}?(?:/\S+)?$", word) or re.match(r"^<[\w-]+>$", word):
+    if re.match(r"^\"?\$\{?[A-Za-z_]\w*\}?\"?(?:/\S+)?$", word) or re.match(r"^<[\w-]+>$", word):
         return bool(rest)
     return re.match(r"^[a-z_][\w.+-]*$", word) is not None and not _prose(word, rest)
 
@@ -174,7 +184,12 @@ def _known(word: str, rest: str, *, tagged: bool, loose: bool) -> bool:
     if rest.startswith((":", "=", "- ", "-> ", "is ", "are ", "→")) or re.match(r"^\(\w* ?\w*\)", rest):
         return False
     if word not in programs.WORDS:
-        return tagged or not _PROSE.match(f"{word} {rest}") or len(rest.split()) < 6
+        return (
+            tagged
+            or _EVIDENCE.search(f" {rest}") is not None
+            or not _PROSE.match(f"{word} {rest}")
+            or len(rest.split()) < 6
+        )
     if tagged and loose:
         return not (len(rest.split()) > 3 and not _EVIDENCE.search(rest) and rest.endswith((".", ":")))
     return (

@@ -117,6 +117,7 @@ class Rule:
 Block = Heading | Paragraph | Code | Listing | Table | Rule
 
 _HEADING_IN_FENCE = re.compile(r"^#{2,6}[ \t]+\S")
+_FENCE = re.compile(r"^\s{0,3}(?:`{3,}[^`]*|~{3,}.*)$")
 _SPLITS = 20
 
 
@@ -177,7 +178,11 @@ def _blocks(nodes: Sequence[SyntaxTreeNode], offset: int) -> Iterator[Block]:
                 yield Code(node.info.strip(), content, line + 1, line + max(len(content), 1), fenced=True)
             case "code_block":
                 content = tuple(node.content.rstrip("\n").split("\n"))
-                yield Code("", content, line, line + len(content) - 1, fenced=False)
+                if any(_FENCE.match(one) for one in content):
+                    # A fence indented too far is code to the parser, a fence to its writer.
+                    yield from _read(content, line - 1)
+                else:
+                    yield Code("", content, line, line + len(content) - 1, fenced=False)
             case "bullet_list" | "ordered_list":
                 yield Listing(tuple(_items(node, offset)), line, last)
             case "table":

@@ -1,5 +1,7 @@
 """What programs are: names an operator's shell has, and which of them are words, open a session, or need an operand."""
 
+import re
+
 _GNU = """
 awk base64 basename bash bc bunzip2 bzip2 cat cd chgrp chmod chown cksum cmp comm cp crontab csplit cut date dd df diff dig
 dirname dmesg du echo egrep env exec exit export expr false fgrep file find fold free fsck fuser getent grep groupadd groups
@@ -43,11 +45,17 @@ _SERVICES = """
 nginx apachectl apache2ctl a2ensite haproxy caddy certbot openssl step supervisorctl monit curl http httpie grpcurl wrk ab hey k6
 locust vegeta siege artillery apt apt-get apt-cache aptitude dpkg yum dnf rpm apk brew snap zypper pacman choco dconf
 postfix postqueue postsuper systemd-analyze firewall-cmd nmcli mdadm smartctl zpool zfs ceph rbd gluster drbdadm pcs crm
-chronyc ntpq ethtool arp mtr nmap iperf iperf3 tc virsh qm pct vault-cli
+chronyc ntpq ethtool arp mtr nmap iperf iperf3 tc virsh qm pct vault-cli view ex vimdiff pgrep
 """
 
 KNOWN = frozenset(" ".join((_GNU, _CLOUD, _CONTAINERS, _DATA, _LANGUAGES, _SERVICES)).split())
 """Programs recognised by name alone."""
+
+
+def known(word: str) -> bool:
+    """Whether it names a program: by name, or by the shape that control programs have (`…ctl`, `…-cli`, `…adm`)."""
+    return word in KNOWN or (len(word) > 5 and re.fullmatch(r"[a-z][a-z0-9_-]*(?:ctl|-cli|adm)", word) is not None)
+
 
 WORDS = frozenset(
     """
@@ -55,7 +63,7 @@ WORDS = frozenset(
     groups head host hub id install ip job jobs join kill last less link locale look mail make man migrate mix monit
     more mount nice op open paste patch perl ping popd pr print ps read rename reset route screen script see select service set
     sleep snap sort source split stat step strings sync tail tee test tilt time timeout top touch trap true type unset
-    vault wait watch which who write yes kind go node consul nomad packer rake salt chef puppet pass hey http java ruby
+    view ex vault wait watch which who write yes kind go node consul nomad packer rake salt chef puppet pass hey http java ruby
     fly rancher rails service su w k R ab goose flyway crm barman bun tc split
     """.split()
 )
@@ -95,6 +103,11 @@ PYTHONS = frozenset("python python3 ipython".split())
 """Python interpreters: interactive without a script."""
 
 PERSONAL = frozenset(
-    "vi vim nano emacs less more htop visudo passwd k9s tmux screen irb pry ipython iex iotop top mc ncdu telnet pgbouncer-cli".split()
+    "vi vim view nano emacs less more htop visudo passwd k9s tmux screen irb pry ipython iex iotop top mc ncdu telnet pgbouncer-cli".split()
 )
 """Programs that are of no use without a person at a terminal."""
+
+
+def known(word: str) -> bool:
+    """Whether it names a program: by name, or by the shape that control programs have (`…ctl`, `…-cli`, `…adm`)."""
+    return word in KNOWN or (len(word) > 5 and re.fullmatch(r"[a-z][a-z0-9_-]*(?:ctl|-cli|adm)", word) is not None)

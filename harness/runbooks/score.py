@@ -94,9 +94,13 @@ def load(path: Path) -> Truth:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Truth)
     except OSError as error:
-        raise InputError(Problem(f"cannot be read: {error.strerror}; expected ground truth as JSON", Source(str(path), 1))) from error
+        raise InputError(
+            Problem(f"cannot be read: {error.strerror}; expected ground truth as JSON", Source(str(path), 1))
+        ) from error
     except msgspec.DecodeError as error:
-        raise InputError(Problem(f"no ground truth: {error}", Source(str(path), 1), "docs/reading.md gives the format")) from error
+        raise InputError(
+            Problem(f"no ground truth: {error}", Source(str(path), 1), "docs/reading.md gives the format")
+        ) from error
 
 
 def check(runbook: Runbook, truth: Truth) -> Scores:
@@ -109,10 +113,19 @@ def check(runbook: Runbook, truth: Truth) -> Scores:
     true = [command for procedure in truth.procedures for command in procedure.commands]
     pairs = _pairs(true, read)
     true_lines = {procedure.line for procedure in truth.procedures}
-    procedures = [one for one in runbook.procedures if one.source.line in true_lines or any(True for _ in one.commands())]
+    procedures = [
+        one for one in runbook.procedures if one.source.line in true_lines or any(True for _ in one.commands())
+    ]
     aspects = [
-        _score("procedures", ((one.line, one.title) for one in truth.procedures), ((one.source.line, one.title) for one in procedures), key=_line),
-        _score("commands", ((one.line, one.lang) for one in true), ((one.source.line, one.language.value) for one in read)),
+        _score(
+            "procedures",
+            ((one.line, one.title) for one in truth.procedures),
+            ((one.source.line, one.title) for one in procedures),
+            key=_line,
+        ),
+        _score(
+            "commands", ((one.line, one.lang) for one in true), ((one.source.line, one.language.value) for one in read)
+        ),
         _score("command lines", ((one.line,) for one in true), ((one.source.line,) for one in read)),
         _score(
             "placeholders",

@@ -20,22 +20,35 @@ _JOIN = re.compile(
     r"|about|around|a|an|the|our|ideally|typically|currently|:|=|≤|<=|<|~|≈|\||-|–|—|→|\()[\s*_`]*)*$",
     re.IGNORECASE,
 )
-_MEASURED = re.compile(r"\b(?:actual|measured|achieved|observed|tested|last|current|latest|result|real)\b", re.IGNORECASE)
-_ASIDE = re.compile(r"\b(?:every|each|per|after|default|once|retention|retained|keep|kept|for the last|last)\s*(?:the\s+)?[~<≤]?\s*$", re.IGNORECASE)
+_MEASURED = re.compile(
+    r"\b(?:actual|measured|achieved|observed|tested|last|current|latest|result|real)\b", re.IGNORECASE
+)
+_ASIDE = re.compile(
+    r"\b(?:every|each|per|after|default|once|retention|retained|keep|kept|for the last|last)\s*(?:the\s+)?[~<≤]?\s*$",
+    re.IGNORECASE,
+)
 _AVAILABILITY = re.compile(r"\b(?:availability|uptime)\b", re.IGNORECASE)
 _AGREED = re.compile(r"\b(?:SLOs?|SLAs?|service[\s-]level|targets?|objectives?|goals?)\b", re.IGNORECASE)
-_ALARMED = re.compile(r"\b(?:alerts?|alarms?|thresholds?|warning|burn|pages?|fires?|symptoms?|drops?|falls?|fell|exceed\w*|breach\w*)\b", re.IGNORECASE)
+_ALARMED = re.compile(
+    r"\b(?:alerts?|alarms?|thresholds?|warning|burn|pages?|fires?|symptoms?|drops?|falls?|fell|exceed\w*|breach\w*)\b",
+    re.IGNORECASE,
+)
 _LATENCY = re.compile(r"\b(?:latency|response[\s-]times?)\b|\bp\d{2,3}\b", re.IGNORECASE)
 _ERRORS = re.compile(r"\b(?:error|5xx|failure)[\s-]*(?:rate|ratio|percentage)\b", re.IGNORECASE)
 _BUDGET = re.compile(r"\berror[\s-]budget\b", re.IGNORECASE)
 _QUANTILE = re.compile(r"\bp(\d{2})(?:\.?(\d+))?\b|\b(\d{2}(?:\.\d+)?)(?:th|st|nd|rd)\s+percentile", re.IGNORECASE)
-_ASKED = re.compile(r"^(?:targets?|objectives?|goals?|slos?|slas?|commitments?|values?|requirements?)\b|\b(?:target|objective|goal)\b", re.IGNORECASE)
+_ASKED = re.compile(
+    r"^(?:targets?|objectives?|goals?|slos?|slas?|commitments?|values?|requirements?)\b|\b(?:target|objective|goal)\b",
+    re.IGNORECASE,
+)
 _ASIDE_COLUMN = re.compile(
     r"actual|measured|achieved|current|status|notes?|strateg|how|descri|mechanism|method|comment|alert|threshold|warning|critical|window|last|source|owner|impact|trigger",
     re.IGNORECASE,
 )
 _UPPER_LIMIT = re.compile(r"(?:<|≤|<=|under|below|less than|at most|within|max(?:imum)?)[\s*_`]*$", re.IGNORECASE)
-_LOWER = re.compile(r"(?:(?<![=])<|≤|below|under|less than|drops? (?:to|below)|falls? (?:to|below))[\s*_`]*$", re.IGNORECASE)
+_LOWER = re.compile(
+    r"(?:(?<![=])<|≤|below|under|less than|drops? (?:to|below)|falls? (?:to|below))[\s*_`]*$", re.IGNORECASE
+)
 
 
 def find(said: Iterable[Said], path: str) -> tuple[Target, ...]:
@@ -58,7 +71,9 @@ def _of(one: Said, path: str) -> Iterator[Target]:
         case Drawn():
             for index, line in enumerate(one.code.lines):
                 if not re.search(r"^\s*#|^\s*--|[=(]\s*\"", line) or "RTO:" in line or "RPO:" in line:
-                    yield from _recovery(re.sub(r"[│|║]", " ", line), one.code.line + index, _about(one.under), path, labelled=False)
+                    yield from _recovery(
+                        re.sub(r"[│|║]", " ", line), one.code.line + index, _about(one.under), path, labelled=False
+                    )
 
 
 def _about(under: Sequence[str]) -> str:
@@ -113,16 +128,22 @@ def _prefixed(text: str, line: int, subject: str, path: str) -> Iterator[Target]
         after = re.match(r"^[\s*_-]*(RTO|RPO)\b(?!\s*[:=≤<(]|\s+of\b|\s+\d)", text[figure.end :])
         before = text[: figure.start]
         if after and not re.search(r"\b(?:RTO|RPO)\b[^,;.]*$", before):
-            yield Target(TargetKind(after.group(1).lower()), figure.value, "ns", text.strip(), Source(path, line, line), subject)
+            yield Target(
+                TargetKind(after.group(1).lower()), figure.value, "ns", text.strip(), Source(path, line, line), subject
+            )
 
 
 def _paired(text: str, line: int, subject: str, path: str) -> Iterator[Target]:
     """`RTO/RPO: 4h/1h`."""
     for mark in _BOTH.finditer(text):
         figures = list(quantities.durations(text[mark.end() :]))[:2]
-        if len(figures) == 2 and re.match(r"^\s*(?:/|and|&|,)\s*[<≤~]?\s*$", text[mark.end() + figures[0].end : mark.end() + figures[1].start]):
+        if len(figures) == 2 and re.match(
+            r"^\s*(?:/|and|&|,)\s*[<≤~]?\s*$", text[mark.end() + figures[0].end : mark.end() + figures[1].start]
+        ):
             for word, figure in zip(mark.groups(), figures, strict=True):
-                yield Target(TargetKind(word.lower()), figure.value, "ns", text.strip(), Source(path, line, line), subject)
+                yield Target(
+                    TargetKind(word.lower()), figure.value, "ns", text.strip(), Source(path, line, line), subject
+                )
 
 
 def _service(said: Statement, subject: str, path: str) -> Iterator[Target]:
@@ -135,10 +156,19 @@ def _service(said: Statement, subject: str, path: str) -> Iterator[Target]:
         after = re.split(r"[;.,]", text[figure.end : figure.end + 40])[0]
         if _LOWER.search(clause) and not _ERRORS.search(clause):
             continue
-        named = _AVAILABILITY.search(clause) or re.match(r"^\s*(?:monthly |annual )?(?:availability|uptime)\b", after, re.IGNORECASE)
-        if named and 0.5 < figure.value <= 1 and (agreed or re.search(r"(?:≥|>=|:)[\s*_]*$", clause)) and not (_ALARMED.search(clause)):
+        named = _AVAILABILITY.search(clause) or re.match(
+            r"^\s*(?:monthly |annual )?(?:availability|uptime)\b", after, re.IGNORECASE
+        )
+        if (
+            named
+            and 0.5 < figure.value <= 1
+            and (agreed or re.search(r"(?:≥|>=|:)[\s*_]*$", clause))
+            and not (_ALARMED.search(clause))
+        ):
             yield Target(TargetKind.AVAILABILITY, figure.value, "ratio", text.strip(), source, subject)
-        elif _BUDGET.search(clause) and not re.search(r"burn|consum|remain|exhaust|spent|used|left|>|<|below|above|threshold", text, re.IGNORECASE):
+        elif _BUDGET.search(clause) and not re.search(
+            r"burn|consum|remain|exhaust|spent|used|left|>|<|below|above|threshold", text, re.IGNORECASE
+        ):
             yield Target(TargetKind.ERROR_BUDGET, figure.value, "ratio", text.strip(), source, subject)
         elif _ERRORS.search(clause) and agreed and _UPPER_LIMIT.search(clause) and not _ALARMED.search(text):
             yield Target(TargetKind.ERROR_RATE, figure.value, "ratio", text.strip(), source, subject)
@@ -151,7 +181,15 @@ def _latencies(text: str, named: str, source: Source, subject: str, *, bounded: 
         before = text[: figure.start]
         if bounded and not (_UPPER_LIMIT.search(before) and _LATENCY.search(before[-50:])):
             continue
-        yield Target(TargetKind.LATENCY, figure.value, "ns", text.strip(), source, subject, quantile(before) or quantile(text) or quantile(named))
+        yield Target(
+            TargetKind.LATENCY,
+            figure.value,
+            "ns",
+            text.strip(),
+            source,
+            subject,
+            quantile(before) or quantile(text) or quantile(named),
+        )
 
 
 def quantile(text: str) -> float | None:
@@ -202,7 +240,11 @@ def _asked(heads: Sequence[str]) -> int | None:
     """The column that holds what is aimed at."""
     for pattern in (r"^(?:target|objective|goal)s?\b", r"\b(?:target|objective|goal)\b", r"^(?:slo|sla)s?\b"):
         for index, head in enumerate(heads):
-            if index and re.search(pattern, head, re.IGNORECASE) and not re.search(r"alert|actual|current", head, re.IGNORECASE):
+            if (
+                index
+                and re.search(pattern, head, re.IGNORECASE)
+                and not re.search(r"alert|actual|current", head, re.IGNORECASE)
+            ):
                 return index
     return None
 
@@ -249,6 +291,14 @@ def _cell(kind: TargetKind, cell: str, name: str, source: Source, subject: str) 
 def _subject(heads: Sequence[str], cells: Sequence[str], recovery: dict[int, TargetKind]) -> str:
     """What a row is about: the cell under a heading such as "Service", else the first that is no number."""
     for index, cell in enumerate(cells):
-        if index not in recovery and index < len(heads) and re.search(r"service|component|system|scenario|name|failure|incident|resource|database", heads[index], re.IGNORECASE):
+        if (
+            index not in recovery
+            and index < len(heads)
+            and re.search(
+                r"service|component|system|scenario|name|failure|incident|resource|database",
+                heads[index],
+                re.IGNORECASE,
+            )
+        ):
             return cell
     return next((cell for index, cell in enumerate(cells) if index not in recovery and cell and not cell.isdigit()), "")
