@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -72,8 +72,9 @@ async def environment(
         name, topology, addresses=addresses, isolation=isolation, journal=Journal(folder, name)
     ) as site:
         try:
-            environment = await _servers(site, links)
+            environment = _empty(site, links)
             try:
+                await _fill(environment, site)
                 yield environment
             finally:
                 environment.close()
@@ -90,9 +91,9 @@ async def _supervised(
     own = None if private else _own_folder(journal)
     layout = Layout(isolation, Path(own or "/"), Path(own or "/"))
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    complaints = journal.folder / f"supervisor-{name}.log"
     with theirs:
         command = _command(theirs.fileno(), own)
-        complaints = journal.folder / f"supervisor-{name}.log"
         child = execution.start(
             command, env={"PATH": places.SYSTEM_PATH}, stderr=complaints, pass_fds=(theirs.fileno(),)
         )
@@ -112,6 +113,8 @@ async def _supervised(
         yield site
     finally:
         await _end(child, site, supervisor)
+        if not complaints.stat().st_size:
+            complaints.unlink()
         if own:
             shutil.rmtree(own, ignore_errors=True)
         journal.over()
@@ -207,43 +210,63 @@ def _furnish(site: Site) -> None:
     passwords = places.password_file(site.topology, site.addresses)
     site.own_file(f"{places.HOME}/.pgpass", passwords, operator, mode=0o600)
     command = Path(inside.__file__).parent / "command.py"
+    python = sys.executable if layout.private or places.open_to_all(Path(sys.executable)) else "/usr/bin/python3"
     for name, kind in (("service", "service"), ("systemctl", "service"), ("sudo", "sudo")):
-        words = shlex.join((sys.executable, "-I", "-S", str(command), kind, layout.path(places.CONTROL)))
+        words = shlex.join((python, "-I", "-S", str(command), kind, layout.path(places.CONTROL)))
         site.own_file(f"{places.TOOLS}/{name}", f'#!/bin/sh\nexec {words} "$@"\n', site.users.ours, mode=0o755)
     for name, path in postgres.programs().items():
         layout.seen(f"{places.TOOLS}/{name}").symlink_to(path)
 
 
-async def _servers(site: Site, linked: frozenset[str]) -> LocalEnvironment:
-    """Everything at once: a workload comes up while its database does."""
-    unknown = linked - {server.name for server in places.servers(site.topology)}
-    if unknown:
-        raise SubstrateError(f"links: expected names of databases; found {', '.join(sorted(unknown))}")
+def _empty(site: Site, linked: frozenset[str]) -> LocalEnvironment:
+    """The environment with nothing in it started yet."""
     databases: dict[str, LocalDatabase] = {}
     for spec in site.topology.databases:
         for server in places.with_standbys(spec):
-            primary = databases.get(spec.name)
-            databases[server.name] = LocalDatabase(server, site, primary=primary)
+            databases[server.name] = LocalDatabase(server, site, primary=databases.get(spec.name))
+    if unknown := linked - set(databases):
+        raise SubstrateError(f"links: expected names of databases; found {', '.join(sorted(unknown))}")
     services = {spec.name: LocalService(spec, site) for spec in site.topology.workloads}
     links = {name: LocalLink(name, site) for name in linked}
-    try:
-        async with asyncio.TaskGroup() as group:
-            for spec in site.topology.databases:
-                group.create_task(_cluster([databases[server.name] for server in places.with_standbys(spec)]))
-            for name, link in links.items():
-                group.create_task(link.start(at=site.addresses.fronts[name], to=site.addresses.databases[name]))
-            for service in services.values():
-                group.create_task(_service(service))
-    except* SubstrateError as errors:
-        raise SubstrateError("\n".join(str(error) for error in errors.exceptions)) from errors
     return LocalEnvironment(site, databases=databases, services=services, links=links)
 
 
+async def _fill(environment: LocalEnvironment, site: Site) -> None:
+    """Start everything at once: a workload comes up while its database does."""
+    topology = site.topology
+    clusters = [
+        _cluster([environment.database(server.name) for server in places.with_standbys(spec)])
+        for spec in topology.databases
+    ]
+    links = [
+        environment.link(name).start(at=front, to=site.addresses.databases[name])
+        for name, front in site.addresses.fronts.items()
+        if front != site.addresses.databases[name]
+    ]
+    services = [_service(environment.service(spec.name)) for spec in topology.workloads]
+    await _together(*clusters, *links, *services)
+
+
+async def _together(*jobs: Coroutine[None, None, None]) -> None:
+    """Do all at once; one SubstrateError with what went wrong first, after the others were given up."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for job in jobs:
+                group.create_task(job)
+    except* SubstrateError as errors:
+        raise SubstrateError("\n".join(str(error) for error in errors.exceptions)) from errors
+
+
 async def _cluster(members: Sequence[LocalDatabase]) -> None:
-    """A server, then its standbys. One template makes them all: a cleanly stopped copy is a base backup of its original."""
-    await asyncio.gather(*(member.prepare() for member in members))
-    for member in members:
-        await member.start()
+    """A server, then its standbys, which are copied from it."""
+    primary, *standbys = members
+    await _database(primary)
+    await _together(*(_database(standby) for standby in standbys))
+
+
+async def _database(database: LocalDatabase) -> None:
+    await database.prepare()
+    await database.start()
 
 
 async def _service(service: LocalService) -> None:

@@ -93,14 +93,19 @@ class Channel:
 
     async def boot(self, plan: object) -> Message:
         """Send the first request; SubstrateError with what went wrong."""
-        return await self._exchange(0, msgspec.json.encode(plan), ())
+        return await self._exchange(0, plan)
 
     async def ask(self, do: str, *, fds: Sequence[int] = (), **fields: object) -> Message:
         """The answer to a request; SubstrateError if it says that there was trouble."""
-        self._count += 1
-        return await self._exchange(self._count, msgspec.json.encode({"id": self._count, "do": do, **fields}), fds)
+        number = self._number()
+        return await self._exchange(number, {"id": number, "do": do, **fields}, fds)
 
-    async def _exchange(self, number: int, data: bytes, fds: Sequence[int]) -> Message:
+    def _number(self) -> int:
+        self._count += 1
+        return self._count
+
+    async def _exchange(self, number: int, request: object, fds: Sequence[int] = ()) -> Message:
+        data = msgspec.json.encode(request)
         if self.closed.is_set():
             raise SubstrateError("the environment has ended")
         answer: asyncio.Future[Message] = self._loop.create_future()
@@ -119,9 +124,10 @@ class Channel:
 
     async def start(self, program: object, stdio: Sequence[int], *, sweep: bool) -> "Program":
         """Start a program on these three descriptors; `sweep`: what it leaves behind ends with it."""
-        number = self._count + 1
+        number = self._number()
         exit_ = self._exits[number] = _Exit()
-        asked = asyncio.ensure_future(self.ask("start", fds=stdio, program=program, sweep=sweep))
+        request = {"id": number, "do": "start", "program": program, "sweep": sweep}
+        asked = asyncio.ensure_future(self._exchange(number, request, stdio))
         try:
             message = await asyncio.shield(asked)
         except asyncio.CancelledError:

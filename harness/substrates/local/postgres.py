@@ -116,21 +116,21 @@ class LocalDatabase:
         )
 
     async def prepare(self) -> None:
-        """Fill its data directory, from the template if there is one, and configure it. It is down afterwards."""
+        """Fill its data directory, from its primary or the template, and configure it. It is down afterwards."""
         for folder in (self._where.volume, self._where.data, self._where.sockets):
             self._site.own_folder(
                 folder, self._site.users.postgres, mode=0o700 if folder == self._where.data else 0o755
             )
         if self._movable:
             self._write_clock(round(self._spec.clock_ahead_s * SECOND))
-        name = template.key(self._spec, version())
-        archive, made = await template.obtain(name, self._make_template)
-        if not made:
-            await self._unpack(archive)
+        if self._primary:
+            await self._copy(self._primary)
+        else:
+            archive, made = await template.obtain(template.key(self._spec, version()), self._make_template)
+            if not made:
+                await self._unpack(archive)
         with self._layout.seen(f"{self._where.data}/postgresql.conf").open("a", encoding="utf-8") as file:
             file.write(self._configuration())
-        if self._primary:
-            self._site.own_file(f"{self._where.data}/standby.signal", "", self._site.users.postgres)
         await self._site.define(self._service())
 
     async def start(self) -> None:
@@ -206,11 +206,7 @@ class LocalDatabase:
             "wal_keep_size": "64MB",
         }
         if self._primary:
-            primary = self._primary
-            settings["primary_conninfo"] = (
-                f"host={self._layout.path(primary._where.sockets)} port={primary._address.port} "  # noqa: SLF001
-                f"user=postgres application_name={self._spec.name}"
-            )
+            settings["primary_conninfo"] = f"{self._primary.inner_conninfo} application_name={self._spec.name}"
         settings |= dict(self._spec.settings)
         return "\n# from the topology\n" + "".join(f"{name} = {quoted(value)}\n" for name, value in settings.items())
 
@@ -222,6 +218,17 @@ class LocalDatabase:
             raise SubstrateError(
                 f"{self._spec.name}: {Path(argv[0]).name} failed: {done.stderr.strip() or done.stdout}"
             )
+
+    @property
+    def inner_conninfo(self) -> str:
+        """How servers beside it connect, as superuser."""
+        return f"host={self._layout.path(self._where.sockets)} port={self._address.port} user=postgres"
+
+    async def _copy(self, primary: "LocalDatabase") -> None:
+        """Become a standby of `primary`, which is up."""
+        data = self._layout.path(self._where.data)
+        source = ("-d", primary.inner_conninfo, "-D", data)
+        await self._as_server((program("pg_basebackup"), *source, "-X", "stream", "-c", "fast", "--no-sync", "-R"))
 
     async def _unpack(self, archive: Path) -> None:
         data = self._layout.path(self._where.data)
