@@ -16,7 +16,7 @@ import pytest
 from harness import clock
 from harness.measuring.lines import read_samples
 from harness.model.history import Mode, Sample
-from harness.model.load import HttpProbe, ProberSpec, SqlProbe, TcpProbe
+from harness.model.load import HttpProbe, InstrumentReport, ProberSpec, SqlProbe, TcpProbe
 from harness.model.units import SECOND, Ns, milliseconds, seconds
 from harness.probes.prober import missing
 from harness.probes.rig import Outage, Trouble, rig
@@ -48,6 +48,29 @@ async def probing(given: ProberSpec, out: Path) -> AsyncIterator[asyncio.subproc
         await asyncio.wait_for(process.wait(), 5)
 
 
+@contextlib.asynccontextmanager
+async def own_lag() -> AsyncIterator[list[Ns]]:
+    """How late the test's own loop was, which serves the stub: the truth is known no better than that."""
+    lags = [0]
+
+    async def watch() -> None:
+        while True:
+            due = clock.now() + milliseconds(5)
+            await clock.sleep_until(due)
+            lags.append(clock.now() - due)
+
+    watching = asyncio.create_task(watch())
+    yield lags
+    watching.cancel()
+
+
+def slack(final: InstrumentReport, lags: list[Ns]) -> Ns:
+    """How much the machine may have added to any instant; skips where that is too much to judge anything."""
+    if final.lag_p99 > PERIOD or final.lag_max > 5 * PERIOD or max(lags) > PERIOD:
+        pytest.skip(f"the machine starved the prober or the stub: {final}, own lag {max(lags) / 1e6:.0f} ms")
+    return milliseconds(10) + final.lag_max + max(lags)
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async def met() -> bool | None:
         return condition() or None
@@ -70,7 +93,7 @@ def estimate(samples: list[Sample], outage: Outage) -> tuple[Ns, Ns, set[str]]:
 @pytest.mark.slow
 async def test_a_known_outage_is_estimated_within_one_period(tmp_path: Path) -> None:
     out = tmp_path / "samples.jsonl"
-    async with rig(seed=1) as stub:
+    async with rig(seed=1) as stub, own_lag() as lags:
         async with probing(spec(stub.port), out):
             await asyncio.sleep(0.5)
             for trouble, duration in (
@@ -82,9 +105,7 @@ async def test_a_known_outage_is_estimated_within_one_period(tmp_path: Path) -> 
         outages = stub.outages
     samples, reports, _ = read_samples(out)
     [final] = [report for report in reports if report.final]
-    if final.lag_p99 > PERIOD or final.lag_max > 5 * PERIOD:
-        pytest.skip(f"the machine starved the prober: {final}")
-    slack = milliseconds(10) + final.lag_max  # of the stub, which is served by the test's own loop
+    noise = slack(final, lags)
     expected = {
         Trouble.REFUSE: {"refused"}, Trouble.HANG: {"timeout"}, Trouble.SLOW: {"timeout"}, Trouble.ERROR: {"status 503"},
     }  # fmt: skip
@@ -92,9 +113,9 @@ async def test_a_known_outage_is_estimated_within_one_period(tmp_path: Path) -> 
         for indicator in ("read", "write"):
             for mode in Mode:
                 first, after, reasons = estimate(stream(samples, indicator, mode), outage)
-                assert -slack <= first - outage.start <= PERIOD + slack, (outage, indicator, mode)
-                assert -slack <= after - outage.end <= PERIOD + slack, (outage, indicator, mode)
-                assert abs((after - first) - (outage.end - outage.start)) <= PERIOD + slack
+                assert -noise <= first - outage.start <= PERIOD + noise, (outage, indicator, mode)
+                assert -noise <= after - outage.end <= PERIOD + noise, (outage, indicator, mode)
+                assert abs((after - first) - (outage.end - outage.start)) <= PERIOD + noise
                 assert reasons <= expected[outage.trouble] | {"closed", "reset"}
     well = [s for s in samples if not any(o.start - TIMEOUT < s.scheduled < o.end + PERIOD for o in outages)]
     assert all(sample.good for sample in well)
@@ -106,16 +127,15 @@ async def test_a_known_outage_is_estimated_within_one_period(tmp_path: Path) -> 
 async def test_an_answer_that_would_have_come_in_time_is_good_though_the_server_stalled(tmp_path: Path) -> None:
     """Requests due in the last `timeout` of a stall are answered within it: to their users that part was no outage."""
     out = tmp_path / "samples.jsonl"
-    async with rig(seed=2) as stub, probing(spec(stub.port), out):
+    async with own_lag() as lags, rig(seed=2) as stub, probing(spec(stub.port), out):
         await asyncio.sleep(0.3)
         outage = await stub.trouble(Trouble.STALL, milliseconds(600))
         await asyncio.sleep(0.3)
     samples, reports, _ = read_samples(out)
-    if reports[-1].lag_max > PERIOD:
-        pytest.skip(f"the machine starved the prober: {reports[-1]}")
+    noise = slack(reports[-1], lags)
     for indicator in ("read", "write"):
         first, after, reasons = estimate(stream(samples, indicator, Mode.FRESH), outage)
-        assert abs((after - first) - (outage.end - outage.start - TIMEOUT)) <= PERIOD + milliseconds(10)
+        assert abs((after - first) - (outage.end - outage.start - TIMEOUT)) <= PERIOD + noise
         assert reasons == {"timeout"}
 
 
