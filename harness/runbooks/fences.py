@@ -266,7 +266,7 @@ class Reader:
             case Language.PYTHON:
                 return self._python_end(index)
             case _:
-                return index + 1
+                return self._indented_end(index) if self._hint is Hint.REPL else index + 1
 
     def _sql_end(self, index: int) -> int:
         if self._lines[index].strip().startswith("\\"):
@@ -338,6 +338,18 @@ class Reader:
                 end += 1
             else:
                 break
+        return end
+
+    def _indented_end(self, index: int) -> int:
+        """A statement of a language with blocks: what is indented below it, and the word or bracket that closes it."""
+        end = index + 1
+        while end < len(self._lines) and end < index + 300:
+            line = self._lines[end]
+            ahead = next((one for one in self._lines[end : end + 3] if one.strip()), "")
+            closing = re.match(r"^(?:end\b|else\b|elsif\b|rescue\b|ensure\b|when\b|[)}\]]|\.\w)", ahead)
+            if not (ahead.startswith((" ", "\t")) or closing) or (not line.strip() and not ahead):
+                break
+            end += 1
         return end
 
     def _command(self, text: str, spoken: Language, start: int, end: int) -> Command:

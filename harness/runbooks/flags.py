@@ -26,6 +26,12 @@ _RESTORES = frozenset("psql mysql mariadb".split())
 _MONGO = re.compile(
     r"\.(?:drop(?:Database|Index(?:es)?|User)?|deleteMany|deleteOne|remove|update(?:Many|One)?|replaceOne|killOp|stepDown|shutdownServer|reIndex)\s*\("
 )
+_EMPTIED = re.compile(r"(?:(?:^|[;&|]\s*):|/dev/null|\becho\s+(?:\"\"|''|-n)?)\s*>(?![>&])\s*(?!/dev/null)[\w/$\"]")
+_METHOD = re.compile(r"\.(?:delete|destroy|drop|truncate|purge|flush)(?:_all|_by|db|all|!)?\b(?!_)|\bkill\(")
+_FATAL = re.compile(
+    r"(?:^|[-_./:])(?:delete|destroy|drop|purge|wipe|promote|failover|teardown|nuke|truncate|flush|cleanup|clean-up|reset)(?:$|[-_./:])",
+    re.IGNORECASE,
+)
 _SCRIPTED = re.compile(
     r"(?:^|[\s;&|'\"(])(?:rm\s+-|rm\s+/|kill\s+-?\d|pkill\s|DROP\s+(?:TABLE|DATABASE)|TRUNCATE\s|DELETE\s+FROM|FLUSHALL|FLUSHDB|pg_terminate_backend"
     r"|pg_cancel_backend|pg_drop_replication_slot|pg_ctl\s+(?:promote|stop)|KILL\s+\d|UPDATE\s+\S+\s+SET\s)",
@@ -37,12 +43,20 @@ def interactive(text: str, calls: tuple[Invocation, ...], reading: shell.Reading
     """Whether it needs a person or a terminal."""
     if invocations.opened(reading, text) is not None:
         return True
-    return any(_personal(call) for call in calls) or any(words.argv[:1] == ("read",) for words in reading.commands)
+    asks = (words for words in reading.commands if words.argv[:1] == ("read",) and not words.fed)
+    return any(_personal(call) for call in calls) or any(
+        "-p" in words.argv or len(reading.commands) == 1 for words in asks
+    )
 
 
 def _personal(call: Invocation) -> bool:
     words = call.argv[1:]
     verb = call.verb.split(" ")[-1] if call.verb else ""
+    if any(
+        first in {"rails", "bin/rails"} and second in {"console", "c", "dbconsole"}
+        for first, second in zip(call.argv, words, strict=False)
+    ):
+        return True
     if call.inner and _personal(invocations.invocation(invocations.launched(call.inner))):
         return True
     if call.program in programs.PERSONAL or (
@@ -51,7 +65,9 @@ def _personal(call: Invocation) -> bool:
         return "-b" not in words
     match call.program:
         case "kubectl" | "oc" | "k":
-            return verb == "edit" or (verb in {"debug", "run", "attach"} and _terminal(words) and not call.inner)
+            return verb in {"edit", "rsh"} or (
+                verb in {"debug", "run", "attach"} and _terminal(words) and not call.inner
+            )
         case "crontab":
             return "-e" in words
         case "git":
@@ -65,14 +81,13 @@ def _personal(call: Invocation) -> bool:
             return "login" in words[:3] or (
                 "ssh" in words[:3] and not any(word.startswith("--command") for word in words)
             )
-        case "rails" | "bin/rails" | "rake":
-            return call.verb in {"console", "c", "dbconsole", "db"}
-        case "bundle":
-            return words[:2] == ("exec", "rails") and bool({"c", "console"} & set(words))
+        case "heroku":
+            return words[:2] == ("run", "bash") or call.verb in {"pg:psql", "ps:exec", "login"}
         case "docker" | "docker-compose" | "podman":
-            return verb in {"login", "attach"} and not any(word.startswith(("--password", "-p")) for word in words)
-        case "openssl":
-            return False
+            entered = verb == "run" and _terminal(words) and "-i" in "".join(words) and not call.inner
+            return entered or (
+                verb in {"login", "attach"} and not any(word.startswith(("--password", "-p")) for word in words)
+            )
         case _:
             return False
 
@@ -111,13 +126,13 @@ def _endless(call: Invocation) -> bool:
     short = "".join(word[1:] for word in words if re.fullmatch(r"-[A-Za-z]+", word))
     if call.inner and _endless(invocations.invocation(invocations.launched(call.inner))):
         return True
-    if verbs & _FOLLOWERS and _follows(words, verbs):
+    if verbs & _FOLLOWERS and _follows(call.program, words, verbs):
+        return True
+    if "--watch" in words or "--watch=true" in words:
         return True
     match call.program:
         case "kubectl" | "oc" | "k":
-            watches = call.verb in {"get", "events"} and (
-                bool({"-w", "--watch", "--watch-only", "-Aw", "-ow"} & set(words))
-            )
+            watches = call.verb in {"get", "events"} and bool({"-w", "--watch-only", "-Aw"} & set(words))
             return watches or bool(verbs & _LISTENERS)
         case "docker" | "docker-compose" | "podman":
             up = verbs & {"up"} and not {"-d", "--detach", "--no-start"} & set(words)
@@ -141,6 +156,8 @@ def _endless(call: Invocation) -> bool:
             return len([word for word in words if word.isdigit()]) == 1
         case "dmesg":
             return bool({"-w", "--follow", "-wT", "-Tw"} & set(words))
+        case "minikube":
+            return bool({"tunnel", "dashboard"} & set(words)) and not {"--cleanup", "--url"} & set(words)
         case "python" | "python3":
             return words[:2] == ("-m", "http.server")
         case "sleep":
@@ -153,13 +170,14 @@ def _endless(call: Invocation) -> bool:
             )
 
 
-def _follows(words: tuple[str, ...], verbs: set[str]) -> bool:
+def _follows(program: str, words: tuple[str, ...], verbs: set[str]) -> bool:
     at = next((index for index, word in enumerate(words) if word in verbs & _FOLLOWERS), -1)
     options = words[at + 1 :]
-    names = ("--follow", "--follow=true", "-f", "-F", "--tail")
-    if any(word in names[:4] or re.fullmatch(r"-[a-zA-Z]*[fF][a-zA-Z]*", word) for word in options):
-        return True
-    return "-t" in options and "heroku" in verbs
+    if program == "heroku":
+        return bool({"-t", "--tail"} & set(options))
+    return any(
+        word in {"--follow", "--follow=true"} or re.fullmatch(r"-[a-zA-Z]*[fF][a-zA-Z]*", word) for word in options
+    )
 
 
 def destructive(
@@ -175,21 +193,12 @@ def destructive(
     if reading is None:
         words = text.split()
         console = "redis" in " ".join(context) or language is Language.OTHER
-        return (console and bool(words) and words[0].lower() in _VERBS and words[0].isupper()) or _MONGO.search(
-            text
-        ) is not None
-    if any(
-        not words.argv or words.argv[0] in {":", "echo"} or words.argv[:2] == ("cat", "/dev/null")
-        for words in reading.commands
-        if words.truncates
-    ):
-        return (
-            any("/" in text for _ in (0,))
-            and re.search(r"(?:^|\s):?\s*>\s*/|/dev/null\s*>|echo\s+(?:\"\"|''|-n)?\s*>\s*/", text) is not None
-        )
+        typed = console and bool(words) and words[0].lower() in _VERBS and words[0].isupper()
+        mongo = re.search(r"\b(?:db|rs|sh)\.", text) is not None and _MONGO.search(text) is not None
+        return typed or mongo or _METHOD.search(text) is not None
     if re.match(r"^>\s*[^>&\s]", text.strip()):
         return True
-    if any(_destroys(call) for call in calls):
+    if _EMPTIED.search(text) or any(_destroys(call) for call in calls):
         return True
     return any(_fed_restore(words, text) for words in reading.commands)
 
@@ -200,6 +209,11 @@ def _fed_restore(words: shell.Words, text: str) -> bool:
         return False
     call = invocations.invocation(argv)
     program = invocations.invocation(call.inner).program if call.inner else call.program
+    if "<<" in text:
+        body = text.partition("\n")[2]
+        if os.path.basename(program) in programs.CONSOLES:
+            return any(sql.destructive(part) for _, _, part in sql.statements(body))
+        return os.path.basename(program) in {*programs.SHELLS, "ssh"} and _SCRIPTED.search(body) is not None
     dump = re.search(
         r"\.(?:sql|dump|bak|gz|bz2|zst|pgdump)\b|pg_dump|mysqldump|gunzip|zcat|backup|dump", text, re.IGNORECASE
     )
@@ -217,8 +231,12 @@ def _destroys(call: Invocation) -> bool:
         )
     if program in programs.SHELLS and "-c" in words:
         return _inner(call.argv)
+    if re.search(r"\.(?:sh|py|pl|rb)$", program) and _FATAL.search(program):
+        return True
+    if program in programs.SHELLS and words and _FATAL.search(os.path.basename(words[0])) and words[0].endswith(".sh"):
+        return True
     if program in _SAFE or "--dry-run" in words or any(word.startswith("--dry-run=") for word in words):
-        return program == "sed" and False
+        return False
     return _by_program(program, call, words)
 
 
@@ -283,6 +301,25 @@ def _by_program(program: str, call: Invocation, words: tuple[str, ...]) -> bool:
             )
         case "crontab":
             return "-r" in words
+        case "make":
+            return any(
+                _FATAL.search(word) or re.search(r"(?:^|[-_])(?:restore|down)$", word)
+                for word in words
+                if not word.startswith("-")
+            )
+        case "heroku":
+            action = call.verb.split(":")[-1]
+            return (
+                action in {"restore", "reset", "promote", "killall", "destroy", "stop", "kill", "remove", "unset"}
+                and call.verb != "config:unset"
+            )
+        case "gcloud":
+            restores = call.verb == "sql" and "restore" in words
+            return restores or any(
+                _is_destructive_verb(word)
+                for word in words
+                if re.fullmatch(r"[a-z-]+", word) and not word.startswith("-")
+            )
         case "iptables":
             return "-F" in words
         case "aws":
@@ -306,8 +343,13 @@ def _by_program(program: str, call: Invocation, words: tuple[str, ...]) -> bool:
         case "docker-compose" | "docker" | "podman":
             return _is_destructive_verb(call.verb.split(" ")[-1]) or "--remove-orphans" in words
         case _:
-            return any(_is_destructive_verb(word) for word in words[:4] if not word.startswith("-")) or (
-                "--delete" in words or "--drop" in words
+            early = (word for word in words[:4] if not word.startswith("-"))
+            named = any(
+                re.fullmatch(r"(?:delete|terminate|destroy|purge|uninstall|remove)(?:-[a-z-]+)?", word)
+                for word in words
+            )
+            return (
+                named or any(_is_destructive_verb(word) for word in early) or "--delete" in words or "--drop" in words
             )
 
 

@@ -34,6 +34,7 @@ _COMPLETE = {
     "docker-compose": frozenset("up down ps logs pull build restart stop start".split()),
     "git": frozenset("status pull push log stash fetch".split()),
 }
+_READING = re.compile(r"^(?:list|get|describe|show|status|ls|info|version|whoami|login|view|top|ps|stats|history)")
 _ALONE = frozenset(
     "ps stats version status ls list info whoami df top nodes pods events help images info ping leave".split()
 )
@@ -68,15 +69,26 @@ def _language(piece: Piece, before: str, after: str, kind: SectionKind) -> Langu
         return None
     alone = not before.strip(" *_-–—:•>[]x()") and not after.strip(" *_.:;,()")
     if language.is_sql(text) and len(text.split()) > 1:
+        if re.match(
+            r"(?:create|alter|drop|truncate|explain|vacuum|reindex|lock|grant|revoke)\b", text, re.IGNORECASE
+        ) and not text.endswith(";"):
+            if len(re.findall(r"[\w.\"<>]+", text)) < 3 or re.search(r"\w\s*\(\w*\)$", text):
+                return None
         return Language.SQL if not _mentioned(before, after, text) else None
-    asked = re.search(r"\b(?:quer(?:y|ies)|promql|expression to run)\b[^.`]*$", before, re.IGNORECASE) is not None
+    labelled = re.search(r"\b(?:quer(?:y|ies)|promql|expression)\s*:\s*$", before, re.IGNORECASE) is not None
+    asked = (
+        re.search(r"\bquery\s*(?:for|the|of)?\s*$", before, re.IGNORECASE) is not None
+        and re.search(r"[(\[{]|[=<>]", text) is not None
+    )
     if kind is not SectionKind.SYMPTOMS and not _RULE.search(before):
-        if language.is_promql(text) or (
-            asked and re.search(r"[_:(\[{]|[=<>]", text) and language.is_promql(text, lenient=True)
-        ):
-            return Language.PROMQL
-        if language.is_logql(text):
+        selector = (
+            re.fullmatch(r"\{[^}]*\}", text) is not None and re.search(r"\blogs?\b", before, re.IGNORECASE) is not None
+        )
+        if language.is_logql(text) or selector:
             return Language.OTHER
+        wanted = (labelled or asked) and re.search(r"[_:(\[{=<>]", text) is not None and not text.startswith("<")
+        if language.is_promql(text) or (wanted and language.is_promql(text, lenient=True)):
+            return Language.PROMQL
     if re.match(r"[A-Z]{3,} [A-Za-z]", text) and language.is_sql(f"{text};") and _CUE.search(before):
         return Language.SQL
     return Language.BASH if _is_shell(text, before, after, alone=alone, kind=kind) else None
@@ -97,6 +109,8 @@ def _is_shell(text: str, before: str, after: str, *, alone: bool, kind: SectionK
         return False
     program = body[1] if body[0] == "sudo" and len(body) > 1 else body[0]
     rest = body[2:] if body[0] == "sudo" else body[1:]
+    if alone and re.match(r"^[A-Za-z_]\w*=(?:<|\$\(|[\"'])", text):
+        return True
     if re.match(r"^[A-Za-z_]\w*=\S*$", text) or text.endswith((":", "...")) and not rest:
         return False
     if body[0] == "sudo" and "/" in program:
@@ -120,7 +134,9 @@ def _bare(program: str, before: str, after: str, *, alone: bool) -> bool:
     )
     script = re.search(r"^\.{1,2}/\S+$|\.(?:sh|py|pl|rb|bash)$", program) is not None and "*" not in program
     if script:
-        return told or alone
+        return told or (alone and "/" in program)
+    if re.match(r"^\s*(?:commands?|containers?|binary|tool|cli|utility|pods?)\b", after):
+        return False
     complete = programs.known(program) and program not in programs.WORDS and re.match(r"^[a-z]", program) is not None
     return complete and (
         (alone and before.strip() != "")
@@ -132,11 +148,13 @@ def _known(program: str, rest: list[str], before: str, after: str, *, alone: boo
     operands = [word for word in rest if not word.startswith("-")]
     if program in programs.WORDS and not language.is_shell(" ".join([program, *rest]), tagged=False):
         return alone or _RUN.search(before) is not None
+    if len(operands) == 1 == len(rest) and operands[0] in _COMPLETE.get(program, frozenset()):
+        return alone or _RUN.search(before) is not None
+    if "..." in rest or "…" in rest or (program in programs.CLIS and not _complete(rest, operands, before)):
+        return False
     if rest[0].startswith(("-", "<", "$", "/", ".", "'", '"', "|")) or len(rest) > 2:
         return not (kind is SectionKind.SYMPTOMS and not _CUE.search(before) and len(rest) < 2)
     if len(operands) == 1 and len(rest) == 1:
-        if operands[0] in _COMPLETE.get(program, frozenset()):
-            return alone or _RUN.search(before) is not None
         return _verb_alone(operands[0], before, alone=alone)
     if (
         len(operands) == 2
@@ -145,6 +163,16 @@ def _known(program: str, rest: list[str], before: str, after: str, *, alone: boo
     ):
         return alone and _RUN.search(before) is not None
     return True
+
+
+def _complete(rest: list[str], operands: list[str], before: str) -> bool:
+    """Whether a command line of a program with sub-commands says what it acts on, or needs nothing, or the text says to run it."""
+    if any(re.search(r"[/<$.=:\d{]", word) for word in rest) or len(operands) > 3:
+        return True
+    acting = next((index for index, word in enumerate(operands) if word in _NEEDS_OBJECT), None)
+    if acting is not None:
+        return acting + 1 < len(operands)
+    return any(_READING.match(word) for word in operands) or _TOLD.search(before) is not None
 
 
 def _verb_alone(verb: str, before: str, *, alone: bool) -> bool:

@@ -175,16 +175,18 @@ def _at(words: list[str], index: int) -> str:
 
 def opened(reading: shell.Reading, text: str) -> Session | None:
     """The session a statement leaves open for what follows it, if it does."""
-    if len(reading.commands) != 1 or reading.commands[0].fed:
-        return None
-    argv = reading.commands[0].argv
-    return _opened(argv, text) if argv else None
+    for words in reading.commands:
+        if words.argv and not words.fed and (session := _opened(words.argv, text)):
+            return session
+    return None
 
 
 def _opened(argv: tuple[str, ...], text: str) -> Session | None:
     if argv[0] == "sudo" and any(word in {"-i", "-s"} for word in argv[1:]) and len(launched(argv)) == len(argv):
         return Session("shell", text)
     called = invocation(launched(argv))
+    if called.program in _KUBECTL and called.verb == "rsh":
+        return Session("shell", text, remote=True)
     if called.inner:
         inner = _opened(called.inner, text)
         return Session(inner.kind, text, remote=True) if inner else None

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import promql_parser
 
-from harness.runbooks import programs
+from harness.runbooks import programs, shell
 
 
 class Hint(StrEnum):
@@ -141,7 +141,9 @@ def parses_as_promql(text: str) -> bool:
     return True
 
 
-_ASSIGNMENT = re.compile(r"^(?:[A-Za-z_]\w*\+?=(?:\"[^\"]*\"|'[^']*'|\$\([^)]*\)|\S*)\s+)+(?=\S)")
+_ASSIGNMENT = re.compile(
+    r"^(?:[A-Za-z_]\w*\+?=(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\$\((?:[^()]|\([^()]*\))*\)|[^\s\"'$`(]*(?:\$\{?\w+[^\s\"'$`(]*)*)\s+)+(?=[^\s#\\])"
+)
 _PATH = re.compile(r"^(?:\.{1,2}/|~/|/)?(?:[\w.@${}<>-]+/)+[\w.@${}<>-]+$|^\./\S+$|^[\w.-]+\.(?:sh|py|pl|rb)$")
 _EVIDENCE = re.compile(r"(?:^|\s)--?[A-Za-z]|[|$\"'`<>*=]|&&|(?:^|\s)[~.]?/|\.\w+(?:\s|$)")
 _COLUMNS = re.compile(r"\S(?: {2,}|\t+)\S.*\S(?: {2,}|\t+)\S")
@@ -153,7 +155,9 @@ _BLOCKS = re.compile(
 
 def strip_assignments(line: str) -> str:
     """Without the assignments before the program."""
-    return _ASSIGNMENT.sub("", line.strip())
+    stripped = line.strip()
+    found = _ASSIGNMENT.match(shell.mask(stripped))
+    return stripped.encode()[len(shell.mask(stripped)[: found.end()].encode()) :].decode() if found else stripped
 
 
 def is_shell(line: str, *, tagged: bool, loose: bool = True) -> bool:
@@ -164,7 +168,7 @@ def is_shell(line: str, *, tagged: bool, loose: bool = True) -> bool:
     rest = body[len(word) :].strip()
     if not word or (_COLUMNS.search(text) and not _EVIDENCE.search(rest) and not text.endswith("\\")):
         return False
-    if re.match(r"^[A-Za-z_]\w*\+?=(?!=)", text):
+    if re.match(r"^[A-Za-z_]\w*\+?=(?!=)", body):
         # A line of assignments alone may as well be a settings file.
         return loose and (tagged or "$(" in text) and not re.match(r"^\w+=\s", text)
     if programs.known(word):
@@ -181,6 +185,9 @@ def is_shell(line: str, *, tagged: bool, loose: bool = True) -> bool:
 
 
 def _known(word: str, rest: str, *, tagged: bool, loose: bool) -> bool:
+    words = rest.split()
+    if words and all(re.fullmatch(r"[A-Z][a-z]+", one) for one in words):
+        return False
     if rest.startswith((":", "=", "- ", "-> ", "is ", "are ", "→")) or re.match(r"^\(\w* ?\w*\)", rest):
         return False
     if word not in programs.WORDS:
@@ -198,6 +205,9 @@ def _known(word: str, rest: str, *, tagged: bool, loose: bool) -> bool:
 
 
 def _path(word: str, rest: str, *, tagged: bool) -> bool:
+    words = rest.split()
+    if words and all(re.fullmatch(r"[A-Z][a-z]+", one) for one in words):
+        return False
     if rest.startswith((":", "=", "→", "-> ")):
         return False
     runnable = word.startswith("./") or re.search(r"\.(?:sh|py|pl|rb)$|(?:^|/)s?bin/", word) is not None

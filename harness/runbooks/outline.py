@@ -141,6 +141,8 @@ class Outliner:
                 yield Branch(item.title, kind, inner, Source(self._path, item.line, inner[-1].source.last))
 
     def _block(self, block: Block) -> None:
+        if not isinstance(block, Listing):
+            self._sessions.block()
         match block:
             case Paragraph():
                 self._paragraph(block.inline)

@@ -5,20 +5,18 @@ from collections.abc import Iterable, Iterator
 
 from harness.model.runbook import Language, Placeholder
 from harness.model.source import Source
-from harness.runbooks import shell
+from harness.runbooks import programs, shell
 
-_ANGLE = re.compile(r"(?<![<\\])<(?![\s<=>(&/!-])(?:[^\W\d]|\d+[A-Za-z_ -])[^<>\n;|&$\"`]{0,60}(?<![\s-])>")
 _DOUBLE = re.compile(r"\{\{\s*[A-Za-z_][\w-]*\s*\}\}")
 _SINGLE = re.compile(r"(?<![$\w{])\{[A-Za-z][A-Za-z0-9]*(?:[_-][A-Za-z0-9]+)*\}(?!\})")
+_CHOICE = re.compile(r"(?<![\w\]\[$(*.\\])\[[A-Za-z][\w-]*(?:\|[A-Za-z][\w-]*)+\](?![*+?{])")
 _SQUARE = re.compile(r"(?<![\w\]\[$.*\\)}|^'-])\[[A-Za-z][A-Za-z]*(?:[ _-][A-Za-z0-9]+)*\](?![\w\[*+?{}])")
 _DOTS = re.compile(r"[^\s\"'=,;{}()\[\]<>|`]*(?:(?<!\.)\.\.\.(?!\.)|…)[^\s\"';,{}()\[\]<>|`]*")
-_POSSESSIVE = re.compile(
-    r"(?<![\w$])(?:[\w.]+[-_./:@])*?(?:(?:your|my)[-_][A-Za-z0-9][\w-]*|YOUR_\w+|MY_\w+)", re.IGNORECASE
-)
 _OWNER = re.compile(
-    r"(?<![A-Za-z0-9$])(?:your|my)[-_][A-Za-z][\w-]*|(?<![A-Za-z0-9$])(?:YOUR|MY)_[A-Z][A-Z0-9_]*", re.IGNORECASE
+    r"(?<![A-Za-z0-9$])(?:your|my)[-_][A-Za-z][\w-]*(?:\.(?:com|org|net|io|dev|local|internal|example)\b)?|(?<![A-Za-z0-9$])(?:YOUR|MY)_[A-Z][A-Z0-9_]*",
+    re.IGNORECASE,
 )
-_XXX = re.compile(r"(?<![\w$/])(?:[A-Za-z0-9]+[-_])*[xX]{3,}(?:[-_.]?[xX]+)*(?![\w])")
+_XXX = re.compile(r"(?<![\w$/])(?:[A-Za-z0-9]+[-_])*[xX]{3,}(?:[-_.]?[xX]+)*(?![\w])|(?<!\w)[A-Z]{2,6}X{4,}(?!\w)")
 _PATH = re.compile(r"/?(?:path|PATH)/(?:to|TO)/[^\s\"'`;,)]*")
 _DATE = re.compile(
     r"(?<![A-Za-z%+])(?:YYYY|yyyy)(?:[-_/.]?(?:MM|mm))?(?:[-_/.]?(?:DD|dd))?(?:[-_T]?(?:HH|hh)(?:[-_:]?(?:MM|mm))?(?:[-_:]?(?:SS|ss))?)?(?![A-Za-z])"
@@ -27,12 +25,22 @@ _NOUNS = (
     "NAME NAMESPACE POD NODE HOST HOSTNAME USER USERNAME PASSWORD DB DATABASE CLUSTER BUCKET REGION URL IP ADDRESS PORT PATH FILE FILENAME"
     " DATE TIMESTAMP VERSION TAG TOKEN KEY SECRET INSTANCE SERVICE RELEASE ID UUID ARN ACCOUNT PROJECT CONTAINER DEPLOYMENT IMAGE VOLUME"
     " SNAPSHOT BACKUP TABLE SCHEMA QUEUE TOPIC DOMAIN ENDPOINT ENV ENVIRONMENT STACK ZONE GROUP ROLE PID SLOT REVISION COMMIT SHA BRANCH"
-    " APP APPLICATION PRIMARY REPLICA STANDBY TENANT TIME NUMBER SIZE SERVER PVC PV CONTEXT CHANNEL WORKSPACE REPO"
+    " APP APPLICATION PRIMARY REPLICA STANDBY TENANT TIME NUMBER SIZE SERVER PVC PV CONTEXT CHANNEL WORKSPACE REPO NS BLOCK SUBSCRIBER PUBLISHER MASTER SLAVE CRON JOB FQDN DNS"
 ).split()
+_ABOUT = re.compile(
+    r"\b(?:table|database|index|subscription|publication|user|role|slot|view|schema|extension|analyze|vacuum|sequence|trigger)"
+    r"\s+(?:(?:if\s+(?:not\s+)?exists|concurrently|full|verbose)\s+)*([a-z][\w]*)\b(?!\s*\()",
+    re.IGNORECASE,
+)
 _UPPER = re.compile(r"^[A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)*$")
 _NOT_UPPER = frozenset(
-    "ENV KEY TIME DATE GROUP ROLE TABLE SCHEMA DATABASE USER PATH ID NODE CLUSTER PRIMARY REPLICA KEYS".split()
+    "ENV KEY TIME DATE GROUP ROLE TABLE SCHEMA USER PATH ID PRIMARY REPLICA MASTER SLAVE JOB CRON NUMBER SIZE".split()
 )
+_PREFIXED = re.compile(r"^([A-Z][A-Z0-9]+(?:-[A-Z0-9]+)*)-[a-z0-9]+$")
+_CODED = frozenset(
+    "--query -X --request -o --output --sort-by -s --signal --state-value -F --columns -e --type --storage-class".split()
+)
+_LITERAL = frozenset("grep egrep fgrep rg awk sed heroku unset printenv echo printf redis-cli valkey-cli cf".split())
 _NAMED = re.compile(r"^[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*[-_](?:name|id)$")
 _ENVIRONMENT = frozenset(
     "HOME PWD OLDPWD PATH SHELL USER LOGNAME HOSTNAME RANDOM SECONDS LINENO EDITOR TERM LANG TMPDIR PPID UID EUID IFS PS1 OPTARG"
@@ -55,9 +63,11 @@ def find(text: str, language: Language, source: Source, settled: frozenset[str])
 
 
 def _candidates(text: str, language: Language, settled: frozenset[str]) -> Iterator[tuple[str, int]]:
-    patterns: tuple[re.Pattern[str], ...] = (_ANGLE, _DOUBLE, _OWNER, _XXX, _PATH, _DATE)
-    if language in {Language.BASH, Language.SQL, Language.OTHER}:
+    patterns: tuple[re.Pattern[str], ...] = (shell.ANGLE, _DOUBLE, _XXX, _PATH, _DATE)
+    if language in {Language.BASH, Language.SQL}:
         patterns = (*patterns, _DOTS)
+    if language is not Language.SQL:
+        patterns = (*patterns, _OWNER)
     for pattern in patterns:
         for match in pattern.finditer(text):
             if pattern is not _DOTS or _is_omission(match.group(), text, match.start()):
@@ -65,9 +75,21 @@ def _candidates(text: str, language: Language, settled: frozenset[str]) -> Itera
     if language is Language.BASH:
         yield from _in_shell(text, settled)
     elif language is Language.SQL:
-        for match in re.finditer(r"'([^'\s]+)'", text):
-            if _NAMED.match(match.group(1)) or _is_upper_noun(match.group(1)):
-                yield match.group(1), match.start(1)
+        yield from _in_sql(text)
+
+
+def _in_sql(text: str) -> Iterator[tuple[str, int]]:
+    """In quotes what stands for a name; outside of them only the name that a statement is about."""
+    for match in re.finditer(r"'([^']+)'", text):
+        if _NAMED.match(match.group(1)) or ("_" in match.group(1) and _is_upper_noun(match.group(1))):
+            yield match.group(1), match.start(1)
+        for owner in _OWNER.finditer(match.group(1)):
+            yield owner.group(), match.start(1) + owner.start()
+    for match in _ABOUT.finditer(text):
+        if _NAMED.match(match.group(1)) or re.match(
+            r"(?i)(?:your|my)[-_](?:table|database|db|index|slot|user|schema)", match.group(1)
+        ):
+            yield match.group(1), match.start(1)
 
 
 def _is_omission(word: str, text: str, at: int) -> bool:
@@ -83,19 +105,29 @@ def _in_shell(text: str, settled: frozenset[str]) -> Iterator[tuple[str, int]]:
     reading = shell.read(text)
     for use in reading.uses:
         name = use.strip("${}")
-        if name not in settled and name not in reading.sets and name not in _ENVIRONMENT:
+        if not name[:1].isdigit() and name not in settled and name not in reading.sets and name not in _ENVIRONMENT:
             yield use, max(text.find(use), 0)
     for words in reading.commands:
+        if set(words.argv) & set(programs.CONSOLES):
+            yield from (
+                (name, text.find(name))
+                for part in words.argv
+                if " " in part
+                for name, _ in _in_sql(part)
+                if name in text
+            )
         for word in _arguments(words.argv):
-            at = text.find(word)
-            if at >= 0 and (_NAMED.match(word) or _is_upper_noun(word)):
-                yield word, at
+            name = found.group(1) if (found := _PREFIXED.match(word)) else word
+            at = text.find(name)
+            literal = words.argv[0] in _LITERAL
+            if at >= 0 and (_NAMED.match(name) or (_is_upper_noun(name) and not literal)):
+                yield name, at
         for raw in words.raw:
-            if raw.startswith("'") or text.find(raw) < 0:
+            if raw.startswith("'") or text.find(raw) < 0 or re.search(r"jsonpath|template|\{\.|\{range|'", raw):
                 continue
-            for pattern in (_SQUARE, _SINGLE):
+            for pattern in (_SQUARE, _SINGLE, _CHOICE):
                 for match in pattern.finditer(raw):
-                    if pattern is _SINGLE or match.group() == shell.unquote(raw):
+                    if pattern is not _SQUARE or match.group() == shell.unquote(raw):
                         yield match.group(), text.find(raw) + match.start()
 
 
@@ -103,28 +135,24 @@ def _arguments(argv: Iterable[str]) -> Iterator[str]:
     """Operands and option values that may stand for something, cut where names are joined (`host:PORT`, `ns/NAME`)."""
     words = list(argv)
     for index, word in enumerate(words[1:], 1):
-        if words[index - 1] in {
-            "-X",
-            "--request",
-            "-o",
-            "--output",
-            "--sort-by",
-            "-s",
-            "--signal",
-            "--state-value",
-            "-F",
-            "--columns",
-            "-e",
-            "--type",
-        }:
+        if words[index - 1] in _CODED:
             continue
         if word.startswith("-"):
             option, mark, value = word.partition("=")
             if mark and option not in {"--sort-by", "--output", "--columns"}:
                 yield value
             continue
-        name, mark, value = word.partition("=")
-        yield from ([value] if mark else re.split(r"[/:@,]", word))
+        if " " in word:
+            yield from (value for part in word.split() if (value := part.partition("=")[2]).isupper())
+            continue
+        _, mark, value = word.partition("=")
+        yield from ([value] if mark else _components(word))
+
+
+def _components(word: str) -> Iterator[str]:
+    """The names joined in a word; a long name inside a path is more likely that of a file."""
+    parts = re.split(r"[/:@,]", word)
+    yield from (part for part in parts if len(parts) == 1 or part.count("_") < 2)
 
 
 def _is_upper_noun(word: str) -> bool:

@@ -82,6 +82,12 @@ LAUNCHERS = frozenset(
 )
 """Programs whose operands are another command line."""
 
+CLIS = frozenset(
+    "kubectl k oc helm docker podman docker-compose aws az gcloud gsutil terraform tofu velero trivy ansible promtool amtool pg_dump pg_restore"
+    " pg_basebackup rsync scp argocd flux istioctl eksctl gh heroku flyctl".split()
+)
+"""Programs whose sub-commands act on something: without it their name in prose is a mention."""
+
 SHELLS = frozenset("bash sh zsh ash dash ksh /bin/bash /bin/sh /bin/ash /bin/zsh /usr/bin/bash fish".split())
 """Shells."""
 

@@ -30,6 +30,7 @@ class Sessions:
         self._settled = settled
         self._open: list[Session] = []
         self._directory = ""
+        self._own: set[Session] = set()
 
     @property
     def kind(self) -> str:
@@ -40,6 +41,10 @@ class Sessions:
     def settled(self) -> frozenset[str]:
         """The variables the document sets anywhere."""
         return self._settled
+
+    def block(self) -> None:
+        """Another block begins: a program of the operator's machine is not expected in a session an earlier one left open."""
+        self._own = set()
 
     def reset(self) -> None:
         """Another procedure, section or branch begins: what was left open is not assumed to be."""
@@ -65,7 +70,7 @@ class Sessions:
             reading = shell.read(text)
             first = next((call.program for call in invocations.read(reading)), "")
             if first in programs.OPERATOR:
-                self._open = [session for session in self._open if not session.remote]
+                self._open = [session for session in self._open if not session.remote and session in self._own]
         context = tuple(session.text for session in self._open)
         if spoken is Language.SQL and self.kind not in {"sql", ""}:
             context = ()
@@ -87,6 +92,7 @@ class Sessions:
         session = invocations.opened(reading, text)
         if session is not None:
             self._open.append(session)
+            self._own.add(session)
             self._directory = ""
         elif (
             len(reading.commands) >= 1 and reading.commands[0].argv[:1] == ("cd",) and len(reading.commands[0].argv) > 1
@@ -97,7 +103,7 @@ class Sessions:
         """The language of a line by the innermost session, where it is a console and the line fits it."""
         match self.kind:
             case "sql":
-                return Language.SQL if language.is_sql(line, lenient=True) and not _is_operators(line) else None
+                return Language.SQL if language.is_sql(line, lenient=not _is_programs(line)) else None
             case "redis":
                 return Language.OTHER if language.is_redis(line) else None
             case "mongo":
@@ -110,5 +116,5 @@ class Sessions:
             self._open.pop()
 
 
-def _is_operators(line: str) -> bool:
-    return line.split(" ", 1)[0] in programs.OPERATOR
+def _is_programs(line: str) -> bool:
+    return programs.known(line.strip().split(" ", 1)[0]) and not line.rstrip().endswith(";")

@@ -9,9 +9,11 @@ import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
 _BASH = Language(tree_sitter_bash.language())
-_ANGLE = re.compile(
-    r"(?<![<\w=/-])<(?![<(&=])[^\s<>|;&$\"'`][^<>|;&\n$\"'`]{0,60}?(?<![\s])>|<(?![<(&=])[^\W\d][\w .:/@-]{0,60}(?<!\s)>"
+ANGLE = re.compile(
+    r"(?<![<\\])<(?![\s<=>(&/!-])(?:[^\W\d]|\d+[A-Za-z_ -])[^<>\n;|&$\"`]{0,120}(?<![\s-])>|<[A-Za-z][\w -]*(?:\|[\w -]+)+>"
 )
+"""A placeholder in angle brackets."""
+
 _HEREDOC = re.compile(r"(?<!<)<<-?\s*\\?['\"]?([A-Za-z_]\w*)['\"]?")
 _CLOSER = re.compile(r"['\"`)}]|\b(?:done|fi|esac)\b")
 _WINDOW = 300
@@ -44,7 +46,7 @@ class Reading:
 
 def mask(text: str) -> str:
     """`<placeholder>` is a redirection to a shell: the same text, the same length in bytes, as a plain word."""
-    return _ANGLE.sub(lambda found: "P" * len(found.group().encode()), text)
+    return ANGLE.sub(lambda found: "P" * len(found.group().encode()), text)
 
 
 @lru_cache(maxsize=4096)
