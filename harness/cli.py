@@ -45,10 +45,15 @@ app = typer.Typer(
 )
 
 Runs = Annotated[Path, typer.Option("--runs", help="Where runs are kept.")]
-SubstrateName = Annotated[str, typer.Option("--substrate", help="What brings the system up: `local`, or one added by an extension.")]
+SubstrateName = Annotated[
+    str, typer.Option("--substrate", help="What brings the system up: `local`, or one added by an extension.")
+]
 OtherRunbook = Annotated[Path | None, typer.Option("--runbook", help="Drill this text instead of the scenario's own.")]
 Scenarios = Annotated[
-    list[str], typer.Argument(metavar="SCENARIO...", help="Scenario files, folders of them, or file.py:variable.", show_default=False)
+    list[str],
+    typer.Argument(
+        metavar="SCENARIO...", help="Scenario files, folders of them, or file.py:variable.", show_default=False
+    ),
 ]
 
 
@@ -95,8 +100,13 @@ def run(  # noqa: PLR0913 - one parameter an option
     ] = "",
     repetitions: Annotated[int, typer.Option(min=1, help="Trials of each arm.")] = 1,
     seed: Annotated[int | None, typer.Option(help="Seed of the schedule; default: the scenario's own.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Trials at a time. A trial whose instrument starves is invalid.")] = 1,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the environment up after a trial until Ctrl-C, and say how to enter it.")] = False,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Trials at a time. A trial whose instrument starves is invalid.")
+    ] = 1,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Keep the environment up after a trial until Ctrl-C, and say how to enter it."),
+    ] = False,
     runs: Runs = Path("runs"),
 ) -> None:
     """Run drills and judge them; write report.html, junit.xml and assessment.json.
@@ -121,7 +131,9 @@ def run(  # noqa: PLR0913 - one parameter an option
                 group.create_task(
                     run_experiment(
                         each,
-                        schedule(chosen or each.scenario.arms, repetitions, each.scenario.seed if seed is None else seed),
+                        schedule(
+                            chosen or each.scenario.arms, repetitions, each.scenario.seed if seed is None else seed
+                        ),
                         bench,
                         folder,
                         places=places,
@@ -140,7 +152,9 @@ def run(  # noqa: PLR0913 - one parameter an option
 
 @app.command()
 def judge(
-    run_: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or id, or `latest`.")] = "latest", *, runs: Runs = Path("runs")
+    run_: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or id, or `latest`.")] = "latest",
+    *,
+    runs: Runs = Path("runs"),
 ) -> None:
     """Judge a stored run again from its histories: the same histories give the same result.
 
@@ -154,7 +168,9 @@ def judge(
 
 @app.command()
 def report(
-    run_: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or id, or `latest`.")] = "latest", *, runs: Runs = Path("runs")
+    run_: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or id, or `latest`.")] = "latest",
+    *,
+    runs: Runs = Path("runs"),
 ) -> None:
     """Write a stored run's reports again.
 
@@ -206,7 +222,9 @@ def _version(value: bool) -> None:
 @app.callback()
 def _options(
     *,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Options of the program itself."""
 
@@ -231,7 +249,11 @@ def _arms(text: str) -> tuple[Arm, ...]:
         return ARMS
     names = {arm.name: arm for arm in ARMS}
     wanted = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [Problem(f"there is no arm `{name}`", None, f"choose from: {', '.join(names)}") for name in wanted if name not in names]
+    unknown = [
+        Problem(f"there is no arm `{name}`", None, f"choose from: {', '.join(names)}")
+        for name in wanted
+        if name not in names
+    ]
     if unknown:
         raise InputError(unknown)
     return tuple(dict.fromkeys(names[name] for name in wanted))

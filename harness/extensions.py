@@ -1,4 +1,4 @@
-"""The explicit tables of what is chosen by name: executors, substrates. Others add theirs by the entry-point group `rundrill`
+"""The explicit tables of what is chosen by name: executors, substrates. Others add theirs by the entry-point group `rundrill.substrates`
 (names `substrate.<name>`); an extension that does not load stops the load."""
 
 from collections.abc import Callable
@@ -21,7 +21,11 @@ _SUBSTRATES: dict[str, Callable[[], Substrate]] = {"local": _local}
 
 def substrate(name: str) -> Substrate:
     """The substrate of that name; InputError naming those there are."""
-    makers = _SUBSTRATES | {point.name: point.load() for point in entry_points(group=SUBSTRATE_GROUP)}
+    makers: dict[str, Callable[[], Substrate]] = _SUBSTRATES | {
+        point.name: point.load() for point in entry_points(group=SUBSTRATE_GROUP)
+    }
     if name not in makers:
-        raise InputError(Problem(f"there is no substrate `{name}`", None, f"choose one of: {', '.join(sorted(makers))}"))
+        raise InputError(
+            Problem(f"there is no substrate `{name}`", None, f"choose one of: {', '.join(sorted(makers))}")
+        )
     return makers[name]()

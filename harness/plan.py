@@ -24,7 +24,8 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `run_trial` is given. `topology` is the scenario's with the ledger's table. `digest` (SHA-256, hexadecimal) is that of the runbook, the scenario and this version."""
+    """What `run_trial` is given. `topology` is the scenario's with what the drill adds (the ledger's table, clocks that can be
+    moved); `digest` (SHA-256, hexadecimal) is that of the runbook, the scenario and this version."""
 
     name: str
     scenario: Scenario

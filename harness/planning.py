@@ -204,7 +204,9 @@ class _Draft:
         ]
         for thing in idle:
             if self.own_text:
-                self._problem(None, f"{thing}, but nothing that the drill follows has it", "remove it, or correct its text")
+                self._problem(
+                    None, f"{thing}, but nothing that the drill follows has it", "remove it, or correct its text"
+                )
             else:
                 self.remarks.append(f"this text has no use for {thing}")
 
@@ -226,13 +228,19 @@ def _check_objectives(draft: _Draft) -> None:
     probed = {probe.indicator for probe in scenario.probes}
     judged = {objective.indicator for objective in scenario.objectives}
     for missing in sorted(judged - probed):
-        draft.problems.append(Problem(f"the objective on `{missing}` has no probe", None, "add a probe of that indicator"))
+        draft.problems.append(
+            Problem(f"the objective on `{missing}` has no probe", None, "add a probe of that indicator")
+        )
     for idle in sorted(probed - judged):
-        draft.problems.append(Problem(f"the probe `{idle}` has no objective", None, "add an Objective, or remove the probe"))
+        draft.problems.append(
+            Problem(f"the probe `{idle}` has no objective", None, "add an Objective, or remove the probe")
+        )
     if not scenario.objectives:
         draft.problems.append(Problem("no objective: nothing would say when service is back", None, "add one"))
     if recovery.rto <= 0 or (recovery.rpo is not None and recovery.rpo < 0):
-        draft.problems.append(Problem(f"an RTO of {show(recovery.rto)} / RPO of {show(recovery.rpo)} cannot be kept", None))
+        draft.problems.append(
+            Problem(f"an RTO of {show(recovery.rto)} / RPO of {show(recovery.rpo)} cannot be kept", None)
+        )
     if recovery.horizon < recovery.window + recovery.hold:
         draft.problems.append(
             Problem(
@@ -247,7 +255,9 @@ def _check_objectives(draft: _Draft) -> None:
     for objective in scenario.objectives:
         reason = windows.refusal(objective, window=recovery.window, period=scenario.period)
         if reason:
-            draft.problems.append(Problem(reason, None, "lengthen the window, shorten the probes' period, or lower the SLO"))
+            draft.problems.append(
+                Problem(reason, None, "lengthen the window, shorten the probes' period, or lower the SLO")
+            )
 
 
 def _check_references(draft: _Draft) -> None:
@@ -273,7 +283,11 @@ def _check_references(draft: _Draft) -> None:
     for who, name, there in asked:
         if name not in there:
             draft.problems.append(
-                Problem(f"{who} names `{name}`, which the stack does not have", None, f"it has: {', '.join(sorted(there)) or 'none'}")
+                Problem(
+                    f"{who} names `{name}`, which the stack does not have",
+                    None,
+                    f"it has: {', '.join(sorted(there)) or 'none'}",
+                )
             )
 
 

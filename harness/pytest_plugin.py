@@ -31,9 +31,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rundrill-substrate", default="local", help="what brings the system up (default: local)")
     group.addoption("--rundrill-runbook", default=None, help="drill this text instead of each scenario's own")
     group.addoption("--rundrill-repetitions", type=int, default=1, help="trials of each arm (default: 1)")
-    group.addoption("--rundrill-seed", type=int, default=None, help="seed of the schedule (default: the scenario's own)")
+    group.addoption(
+        "--rundrill-seed", type=int, default=None, help="seed of the schedule (default: the scenario's own)"
+    )
     group.addoption("--rundrill-runs", default="runs", help="where runs are kept (default: runs)")
-    parser.addini("rundrill_scenarios", "folders whose Python files are read for scenarios", type="paths", default=["scenarios"])
+    parser.addini(
+        "rundrill_scenarios", "folders whose Python files are read for scenarios", type="paths", default=["scenarios"]
+    )
 
 
 @dataclass(slots=True)
@@ -160,7 +164,9 @@ class TrialItem(pytest.Item):
         assert isinstance(self.parent, ScenarioNode)  # noqa: S101 - made by it, see collect
         verdict = judge(self.parent.history(self.trial))
         expected = self.parent.loaded.scenario.expect
-        if verdict.status is Status.INVALID or (self.trial.arm == TREATED and expected is None and verdict.outcome is not Outcome.PASSED):
+        if verdict.status is Status.INVALID or (
+            self.trial.arm == TREATED and expected is None and verdict.outcome is not Outcome.PASSED
+        ):
             raise DrillError(verdict)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None) -> str:  # noqa: ARG002

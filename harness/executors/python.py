@@ -6,7 +6,9 @@ from harness.ports import Completed, Environment
 from harness.scenario import Operator
 
 
-async def execute(step: PlannedStep, environment: Environment, operator: Operator) -> tuple[Completed, dict[str, Scalar]]:
+async def execute(
+    step: PlannedStep, environment: Environment, operator: Operator
+) -> tuple[Completed, dict[str, Scalar]]:
     """Run the text as one program from standard input."""
     return await environment.operate(
         ("python3", "-"), env=operator.env, stdin=step.terms.text, timeout=step.timeout

@@ -14,7 +14,9 @@ eval "$1"
 """`$1` is the runbook's own text. The state is written at exit, also after `exit` in the text, and read by the next."""
 
 
-async def execute(step: PlannedStep, environment: Environment, operator: Operator) -> tuple[Completed, dict[str, Scalar]]:
+async def execute(
+    step: PlannedStep, environment: Environment, operator: Operator
+) -> tuple[Completed, dict[str, Scalar]]:
     """Run the text by bash, as the operator, to its end or the step's time limit."""
     argv = ("bash", "-c", _SESSION, "bash", step.terms.text)
     return await environment.operate(argv, env=operator.env, timeout=step.timeout), {}

@@ -14,7 +14,12 @@ KEPT = 16_384
 
 
 async def follow(
-    steps: Sequence[PlannedStep], environment: Environment, operator: Operator, recorder: Recorder, *, actor: str = "operator"
+    steps: Sequence[PlannedStep],
+    environment: Environment,
+    operator: Operator,
+    recorder: Recorder,
+    *,
+    actor: str = "operator",
 ) -> None:
     """Execute the steps in order. A failed one does not stop the next: a person reads on, and the record shows it."""
     for step in steps:

@@ -48,11 +48,15 @@ def _of(path: Path, variable: str) -> Iterator[Loaded]:
     elif path.is_file():
         loaded = list(_in_file(path))
     else:
-        raise InputError(Problem(f"{path}: no such file or folder", None, "give a scenario's Python file, or a folder of them"))
+        raise InputError(
+            Problem(f"{path}: no such file or folder", None, "give a scenario's Python file, or a folder of them")
+        )
     chosen = [one for one in loaded if not variable or one.name.endswith(f":{variable}") or one.name == variable]
     if not chosen:
         names = ", ".join(one.name for one in loaded) or "none"
-        raise InputError(Problem(f"{path}: no scenario{f' `{variable}`' if variable else ''} in it (it has: {names})", None))
+        raise InputError(
+            Problem(f"{path}: no scenario{f' `{variable}`' if variable else ''} in it (it has: {names})", None)
+        )
     yield from chosen
 
 
@@ -62,7 +66,9 @@ def _is_scenario_file(file: Path) -> bool:
 
 def _in_file(file: Path) -> Iterator[Loaded]:
     module = _imported(file)
-    scenarios = {name: value for name, value in vars(module).items() if isinstance(value, Scenario) and not name.startswith("_")}
+    scenarios = {
+        name: value for name, value in vars(module).items() if isinstance(value, Scenario) and not name.startswith("_")
+    }
     base = f"{file.resolve().parent.name}/{file.stem}"
     for name, scenario in scenarios.items():
         yield Loaded(base if len(scenarios) == 1 else f"{base}:{name}", scenario, file)
@@ -76,7 +82,9 @@ def _imported(file: Path) -> ModuleType:
         sys.modules[package] = ModuleType(package)
         sys.modules[package].__path__ = [str(folder)]
     if not file.stem.isidentifier() or file.suffix != ".py":
-        raise InputError(Problem(f"{file}: not a Python file that can be imported", None, "scenarios are Python files: name.py"))
+        raise InputError(
+            Problem(f"{file}: not a Python file that can be imported", None, "scenarios are Python files: name.py")
+        )
     try:
         return importlib.import_module(f"{package}.{file.stem}")
     except InputError:

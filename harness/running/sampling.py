@@ -10,14 +10,13 @@ from pathlib import Path
 import msgspec
 import psycopg.conninfo
 
-from harness import clock
+from harness.codec import writes_of
 from harness.errors import InstrumentError
 from harness.load.driver import driving
 from harness.load.ledger import read_back
 from harness.measuring.lines import read_ledger, read_samples
-from harness.codec import writes_of
 from harness.model.history import Name, Phase, Sample, Write
-from harness.model.load import InstrumentReport, LedgerLine, LedgerSpec, LedgerWork, ProberSpec, SqlProbe
+from harness.model.load import InstrumentReport, LedgerLine, LedgerWork, ProberSpec, SqlProbe
 from harness.model.units import SECOND, Ns
 from harness.plan import Plan
 from harness.ports import Environment, Instrument, Load, Process, Reporter
@@ -168,7 +167,9 @@ async def measuring(
         await sampling.start(environment)
         stack.push_async_callback(sampling.stop)
         if plan.scenario.load is not None and environment.instrument() is None:
-            sampling.load = await stack.enter_async_context(driving(environment, plan.scenario.load, folder, seed=plan.scenario.seed))
+            sampling.load = await stack.enter_async_context(
+                driving(environment, plan.scenario.load, folder, seed=plan.scenario.seed)
+            )
         async with _watched(sampling):
             yield sampling
 

@@ -61,7 +61,9 @@ def scenarios(run: Path) -> Iterator[tuple[Stored, tuple[History, ...]]]:
     """Every scenario of a stored run with its trials' histories, by name. StoreError (file:line) where one cannot be read."""
     found = sorted(run.glob("*/scenario.json"))
     if not found:
-        raise StoreError(f"{run}: no scenario.json in any folder of it, so it is not a run, or it was cut off at its start")
+        raise StoreError(
+            f"{run}: no scenario.json in any folder of it, so it is not a run, or it was cut off at its start"
+        )
     for path in found:
         stored = codec.decode(Stored, path.read_bytes(), str(path))
         yield stored, tuple(read_history(trial.parent) for trial in sorted(path.parent.glob(f"*/{HISTORY}")))

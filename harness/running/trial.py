@@ -40,9 +40,11 @@ async def run_trial(plan: Plan, trial: Trial, bench: Bench, folder: Path) -> His
         recorder.record(Name.TRIAL, Phase.INVOKE, {"arm": str(trial.arm), "scenario": plan.name})
         sampling: Sampling | None = None
         try:
-            async with _environment(plan, bench, folder, recorder) as environment:
-                async with measuring(plan, environment, folder, recorder, bench.reporters) as sampling:
-                    await _drill(plan, trial, environment, sampling, recorder)
+            async with (
+                _environment(plan, bench, folder, recorder) as environment,
+                measuring(plan, environment, folder, recorder, bench.reporters) as sampling,
+            ):
+                await _drill(plan, trial, environment, sampling, recorder)
         except HarnessError as error:
             recorder.record(Name.HARNESS, Phase.FAIL, {"why": str(error), "kind": type(error).__name__})
         recorder.record(Name.TRIAL, Phase.OK)
@@ -68,9 +70,7 @@ async def _environment(plan: Plan, bench: Bench, folder: Path, recorder: Recorde
         yield environment
 
 
-async def _drill(
-    plan: Plan, trial: Trial, environment: Environment, sampling: Sampling, recorder: Recorder
-) -> None:
+async def _drill(plan: Plan, trial: Trial, environment: Environment, sampling: Sampling, recorder: Recorder) -> None:
     operator = plan.scenario.operator
     await follow(plan.prepare, environment, operator, recorder, actor="preparation")
     if not await _steady(plan, sampling, recorder):

@@ -23,7 +23,9 @@ INDEX_MISSING = Scenario(
             instead="CREATE INDEX idx_orders_user_created ON orders(user_id, created_at);",
             why="the text is a pattern: the plan shows a sequential scan of orders by user_id",
         ),
-        Deviation(match="docker restart <db-container-id>", why="the index works without it; a restart would be an outage"),
+        Deviation(
+            match="docker restart <db-container-id>", why="the index works without it; a restart would be an outage"
+        ),
     ),
     operator=Operator(database="main", role="user"),
     topology=SYSTEM,

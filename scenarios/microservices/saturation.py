@@ -1,6 +1,7 @@
 """Saturation as the second runbook answers it: sessions idle for over 5 minutes are ended, the culprit is restarted."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from harness.faults import ExhaustConnections
 from harness.model.load import HttpProbe, LoadProfile, Task
@@ -9,7 +10,6 @@ from harness.model.topology import Postgres, Role, Topology, Workload
 from harness.model.units import milliseconds, minutes, seconds
 from harness.model.verdict import Word
 from harness.scenario import Deviation, Known, Operator, Scenario
-from pathlib import Path
 
 _SCHEMA = (Path(__file__).resolve().parents[2] / "clusters/workloads/shop/schema.sql").read_text(encoding="utf-8")
 _SYSTEM = Topology(
@@ -51,7 +51,9 @@ SATURATED = Scenario(
     operator=Operator(database="main", role="postgres"),
     topology=_SYSTEM,
     fault=ExhaustConnections(database="main", state="idle", application_name="promotion-job", role="checkout"),
-    probes=(HttpProbe(indicator="browse", service="checkout", path="/products?category=7&limit=5", contains='"products"'),),
+    probes=(
+        HttpProbe(indicator="browse", service="checkout", path="/products?category=7&limit=5", contains='"products"'),
+    ),
     objectives=(Objective("browse", ratio=0.95, within=milliseconds(1000)),),
     load=LoadProfile(
         service="checkout",

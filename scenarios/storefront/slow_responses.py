@@ -16,9 +16,7 @@ INDEX_MISSING = Scenario(
     operator=Operator(database="main", role="store_app"),
     topology=SYSTEM,
     fault=DropIndex(database="main", index="idx_orders_user_created"),
-    probes=(
-        HttpProbe(indicator="history", service="backend", path="/orders?customer=7", contains='"orders"'),
-    ),
+    probes=(HttpProbe(indicator="history", service="backend", path="/orders?customer=7", contains='"orders"'),),
     objectives=(Objective("history", ratio=0.95, within=milliseconds(1000)),),
     load=LoadProfile(
         service="backend", tasks=(Task("/orders?customer={n}"),), users=40, pace=milliseconds(100), timeout=seconds(5)

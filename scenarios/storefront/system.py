@@ -35,7 +35,11 @@ BACKEND = Workload(
 SYSTEM = Topology("storefront", databases=(DATABASE,), workloads=(BACKEND,))
 
 BROWSE = HttpProbe(
-    indicator="browse", service="backend", path="/products?category=7&limit=5", contains='"products"', timeout=milliseconds(1000)
+    indicator="browse",
+    service="backend",
+    path="/products?category=7&limit=5",
+    contains='"products"',
+    timeout=milliseconds(1000),
 )
 ORDER = HttpProbe(
     indicator="order",
