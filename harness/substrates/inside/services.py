@@ -159,13 +159,14 @@ class Service:
             yield True
 
     def _postmaster_ready(self) -> bool:
-        """The eighth line of postmaster.pid is `ready` or, on a standby, `standby` (miscadmin.h)."""
+        """Line 1 of postmaster.pid is its pid; line 8 is `ready` or, on a standby, `standby` (utils/pidfile.h)."""
         try:
             with open(self.spec["ready"]["pidfile"], encoding="utf-8") as file:
                 lines = file.read().split("\n")
         except OSError:
             return False
-        return len(lines) > 7 and lines[7].strip() in {"ready", "standby"}
+        ours = lines[0].isdecimal() and int(lines[0]) in self.pids  # a killed server's file stays
+        return ours and len(lines) > 7 and lines[7].strip() in {"ready", "standby"}
 
 
 def _listeners(host: str, port: int) -> int:

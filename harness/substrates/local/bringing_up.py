@@ -5,12 +5,11 @@ import os
 import secrets
 import shlex
 import shutil
-import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 
 import harness
@@ -88,36 +87,45 @@ async def _supervised(
 ) -> AsyncIterator[Site]:
     """A supervisor that is up and has nothing to do yet."""
     private = isolation is Isolation.NAMESPACES
-    own = None if private else _own_folder(journal)
-    layout = Layout(isolation, Path(own or "/"), Path(own or "/"))
+    with nullcontext() if private else _own_folder(journal) as own:
+        layout = Layout(isolation, own or Path("/"), own or Path("/"))
+        async with _connected(name, own, journal) as channel:
+            site = Site(name, topology, channel=channel, layout=layout, addresses=addresses)
+            await site.boot(
+                {
+                    "root": _root(topology, addresses) if private else None,
+                    "socket": layout.path(places.CONTROL),
+                    "writable": (*_WRITABLE, str(own), str(journal.folder)),
+                    "confinement": _confinement(layout, addresses),
+                }
+            )
+            _furnish(site)
+            yield site
+    journal.over()
+
+
+@asynccontextmanager
+async def _connected(name: str, own: Path | None, journal: Journal) -> AsyncIterator[Channel]:
+    """Start the supervisor's process; at the end let go of it, which ends it and everything, or kill it."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     complaints = journal.folder / f"supervisor-{name}.log"
     with theirs:
-        command = _command(theirs.fileno(), own)
         child = execution.start(
-            command, env={"PATH": places.SYSTEM_PATH}, stderr=complaints, pass_fds=(theirs.fileno(),)
+            _command(theirs.fileno(), own),
+            env={"PATH": places.SYSTEM_PATH, labels.VARIABLE: name},
+            stderr=complaints,
+            pass_fds=(theirs.fileno(),),
         )
-    journal.process(child.pid, "the supervisor")
-    site = Site(name, topology, channel=Channel(ours), layout=layout, addresses=addresses)
-    supervisor = 0
+    channel = Channel(ours)
     try:
-        supervisor = await site.boot(
-            {
-                "root": _root(topology, addresses) if private else None,
-                "socket": layout.path(places.CONTROL),
-                "writable": (*_WRITABLE, str(own), str(journal.folder)),
-                "confinement": _confinement(layout, addresses),
-            }
-        )
-        _furnish(site)
-        yield site
+        journal.process(child.pid, "the supervisor")
+        yield channel
     finally:
-        await _end(child, site, supervisor)
+        channel.close()
+        if await child.wait(ENDING) is None:
+            await child.kill()
         if not complaints.stat().st_size:
             complaints.unlink()
-        if own:
-            shutil.rmtree(own, ignore_errors=True)
-        journal.over()
 
 
 def _command(control: int, own: Path | None) -> Sequence[str]:
@@ -126,18 +134,8 @@ def _command(control: int, own: Path | None) -> Sequence[str]:
     return (*program, str(own)) if own else (*machine.ENTER, *program)
 
 
-async def _end(child: execution.Child, site: Site, supervisor: int) -> None:
-    """Let go of the supervisor, which ends it and everything; if it does not obey, kill it."""
-    site.close()
-    if await child.wait(ENDING) is None:
-        if supervisor:
-            with suppress(ProcessLookupError):
-                os.kill(supervisor, signal.SIGKILL)
-        if await child.wait(ENDING) is None:
-            await child.kill()
-
-
-def _own_folder(journal: Journal) -> Path:
+@contextmanager
+def _own_folder(journal: Journal) -> Iterator[Path]:
     """Process isolation: a folder under TMPDIR, since sockets need a short path and another user has to get there."""
     base = Path(tempfile.gettempdir())
     folder = base / f"rd-{secrets.token_hex(4)}"
@@ -152,7 +150,10 @@ def _own_folder(journal: Journal) -> Path:
     folder.mkdir(mode=0o711)
     for path in _FOLDERS:
         (folder / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
-    return folder
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _programs() -> Sequence[str]:

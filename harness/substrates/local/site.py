@@ -43,16 +43,11 @@ class Site:
         self.users = Users.of(layout.isolation)
         self._channel = channel
 
-    async def boot(self, plan: object) -> int:
-        """Tell the supervisor what to become; its pid as the harness sees it. From now on paths can be used."""
+    async def boot(self, plan: object) -> None:
+        """Tell the supervisor what to become. From now on the harness sees the environment's files."""
         pid = (await self._channel.boot(plan)).pid
         if self.layout.private:
             self.layout = replace(self.layout, host=Path(f"/proc/{pid}/root"))
-        return pid
-
-    def close(self) -> None:
-        """Let go of the supervisor: the environment ends."""
-        self._channel.close()
 
     @property
     def alive(self) -> bool:
