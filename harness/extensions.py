@@ -1,5 +1,5 @@
-"""The explicit tables of what is chosen by name: executors, substrates. Others add theirs by the entry-point group `rundrill.substrates`
-(names `substrate.<name>`); an extension that does not load stops the load."""
+"""The explicit table of what is chosen by name: substrates. Others add theirs by the entry-point group `rundrill.substrates`;
+an extension that does not load stops the load."""
 
 from collections.abc import Callable
 from importlib.metadata import entry_points

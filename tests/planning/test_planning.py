@@ -1,0 +1,200 @@
+"""A plan, or every problem at once, each at its line."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, replace
+
+import pytest
+
+from harness.errors import InputError, Problem
+from harness.model.load import HttpProbe, LedgerSpec, LoadProfile, Task
+from harness.model.objectives import Objective, Recovery
+from harness.model.topology import Postgres, Role, Topology, Workload
+from harness.model.units import minutes, seconds
+from harness.planning import LOOK, compile_plan
+from harness.ports import Capability, Injection, Stage
+from harness.runbooks import parse
+from harness.scenario import Deviation, Operator, Scenario
+
+TEXT = """# Book
+
+## Pool exhausted
+
+**Diagnosis**
+
+```bash
+# How many?
+SELECT count(*) FROM pg_stat_activity;
+
+# Follow the log
+tail -f /var/log/api/api.log
+```
+
+**Resolution**
+
+**If it leaks**:
+
+```bash
+# Restart
+kubectl rollout restart deployment/backend -n <namespace>
+echo $API_TOKEN
+```
+"""
+
+
+@dataclass(frozen=True)
+class Broken:
+    needs: frozenset[Capability] = frozenset()
+    links: frozenset[str] = frozenset()
+
+    def applied_to(self, stage: Stage) -> AbstractAsyncContextManager[Injection]:
+        return nullcontext(Injection(felt=True, at=0))
+
+
+@dataclass(frozen=True)
+class Bare:
+    """Ground that has only what it is told."""
+
+    provides: frozenset[Capability] = frozenset(Capability) - {Capability.KUBERNETES, Capability.DOCKER}
+    programs: frozenset[str] = frozenset({"tail", "echo", "psql"})
+    name: str = "bare"
+
+    def lacks(self, needs: frozenset[Capability]) -> Sequence[Problem]:
+        return [Problem(f"no {need} here", None, "get it") for need in sorted(needs - self.provides)]
+
+    def tool(self, program: str) -> bool:
+        return program in self.programs
+
+
+SYSTEM = Topology(
+    "t",
+    databases=(Postgres("main", "shop", Role("app")),),
+    workloads=(Workload("backend", "shop", 8000),),
+)
+RESTART = Deviation(match="kubectl rollout restart", instead="service backend restart", why="no cluster here")
+TOKEN = Deviation(match="echo $API_TOKEN", why="says nothing")
+SCENARIO = Scenario(
+    title="leak",
+    runbook="book.md",
+    procedure="pool exhausted",
+    follow=("diagnosis", "resolution > if it leaks"),
+    deviations=(RESTART, TOKEN),
+    operator=Operator(database="main"),
+    topology=SYSTEM,
+    fault=Broken(),
+    probes=(HttpProbe(indicator="browse", service="backend", path="/"),),
+    objectives=(Objective("browse"),),
+    recovery=Recovery(rto=minutes(15)),
+)
+
+
+def planned(scenario: Scenario = SCENARIO, *, ground: Bare | None = None, text: str = TEXT, own_text: bool = True):
+    return compile_plan(scenario, parse(text, "book.md"), ground or Bare(), name="t/leak", own_text=own_text)
+
+
+def problems(scenario: Scenario, **rest) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        planned(scenario, **rest)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_the_steps_of_the_path_are_planned_in_order_with_their_lines_and_executors() -> None:
+    steps = planned().steps
+    assert [(s.executor, s.terms.source.line) for s in steps] == [
+        ("sql", 9),
+        ("shell", 12),
+        ("shell", 21),
+        ("skipped", 22),
+    ]
+    assert [s.terms.index for s in steps] == [0, 1, 2, 3]
+
+
+def test_a_deviation_is_run_instead_and_says_why() -> None:
+    step = planned().steps[2]
+    assert step.terms.text == "service backend restart"
+    assert step.terms.written.startswith("kubectl rollout restart")
+    assert step.terms.deviation == "no cluster here"
+
+
+def test_a_command_that_never_ends_is_only_looked_at() -> None:
+    step = planned().steps[1]
+    assert step.blocking
+    assert step.timeout == LOOK
+
+
+def test_a_binding_replaces_its_placeholder_and_nothing_else() -> None:
+    ground = Bare(provides=frozenset(Capability), programs=frozenset({"tail", "echo", "kubectl"}))
+    scenario = replace(SCENARIO, deviations=(TOKEN,), bindings={"<namespace>": "prod"})
+    assert planned(scenario, ground=ground).steps[2].terms.text == "kubectl rollout restart deployment/backend -n prod"
+
+
+def test_an_unbound_placeholder_is_a_problem_at_its_line_and_never_reaches_a_shell() -> None:
+    found = problems(replace(SCENARIO, deviations=()))
+    assert any(line.startswith("book.md:21:") and "<namespace>" in line for line in found)
+    assert any(line.startswith("book.md:22:") and "$API_TOKEN" in line for line in found)
+
+
+def test_a_command_for_a_cluster_needs_one() -> None:
+    found = problems(replace(SCENARIO, deviations=(TOKEN,), bindings={"<namespace>": "prod"}))
+    assert any(line.startswith("book.md:21:") and "Kubernetes" in line for line in found)
+
+
+def test_a_program_that_the_operator_does_not_have_is_a_problem_at_its_line() -> None:
+    found = problems(SCENARIO, ground=Bare(programs=frozenset({"echo"})))
+    assert any(line.startswith("book.md:12:") and "`tail`" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"bindings": {"<nobody>": "x"}}, "a binding for `<nobody>`"),
+        ({"deviations": (RESTART, TOKEN, Deviation(match="no such command", why="x"))}, "no such command"),
+        ({"procedure": "volcano erupts"}, "volcano"),
+        ({"follow": ("resolution > if it rains",)}, "if it rains"),
+        ({"objectives": ()}, "no objective"),
+        ({"objectives": (Objective("browse"), Objective("buy"))}, "`buy` has no probe"),
+        ({"objectives": (Objective("browse", ratio=0.9999),)}, "the shortest window that can"),
+        ({"objectives": (Objective("browse", ratio=1.5),)}, "1.5"),
+        ({"recovery": Recovery(rto=0)}, "RTO"),
+        ({"recovery": Recovery(rto=minutes(1), rpo=seconds(1))}, "RPO without a ledger"),
+        ({"recovery": Recovery(rto=minutes(1), horizon=seconds(2))}, "horizon"),
+        ({"operator": Operator()}, "bare SQL"),
+        ({"operator": Operator(database="other")}, "`other`"),
+        ({"load": LoadProfile("nobody", (Task("/"),))}, "`nobody`"),
+        ({"ledger": LedgerSpec("nothing", "app")}, "`nothing`"),
+        ({"probes": (HttpProbe(indicator="browse", service="front", path="/"),)}, "`front`"),
+        ({"fault": Broken(needs=frozenset({Capability.KUBERNETES}))}, "no a Kubernetes cluster here"),
+    ],
+)
+def test_bad_input_is_refused(change, words) -> None:
+    assert any(words in line for line in problems(replace(SCENARIO, **change)))
+
+
+def test_all_problems_are_told_at_once_those_with_lines_first_and_each_once() -> None:
+    found = problems(replace(SCENARIO, deviations=(), bindings={"<nobody>": "x"}, objectives=()))
+    assert len(found) == len(set(found)) >= 4
+    placed = [line.startswith("book.md:") for line in found]
+    assert placed == sorted(placed, reverse=True)
+
+
+def test_another_text_may_have_no_use_for_a_deviation_and_the_report_says_so() -> None:
+    text = TEXT.replace("echo $API_TOKEN\n", "")
+    plan = planned(text=text, own_text=False)
+    assert plan.remarks == ("this text has no use for a deviation for `echo $API_TOKEN`",)
+
+
+def test_the_digest_changes_with_the_text_and_with_the_scenario() -> None:
+    digests = {
+        planned().digest,
+        planned(text=TEXT + "\n").digest,
+        planned(replace(SCENARIO, seed=2)).digest,
+    }
+    assert len(digests) == 3
+    assert planned().digest == planned().digest
+
+
+def test_a_ledger_brings_its_table_and_a_fault_that_ages_brings_a_movable_clock() -> None:
+    scenario = replace(SCENARIO, ledger=LedgerSpec("main", "app"), fault=Broken(needs=frozenset({Capability.CLOCK})))
+    database = planned(scenario).topology.database("main")
+    assert 'CREATE TABLE "rundrill_ledger"' in database.schema
+    assert database.movable_clock
