@@ -67,9 +67,7 @@ class Driver:
         """Stop the load; InstrumentError if it had died before."""
         self._alive()
         await self._process.send("stop")
-        if await self._process.wait(seconds(3)) is None:
-            await self._process.stop()
-        elif self._process.returncode:
+        if await self._process.wait(seconds(3)):
             raise InstrumentError(f"the load worker ended with status {self._process.returncode}\n{self._complaint()}")
 
     def _alive(self) -> None:
@@ -105,5 +103,4 @@ async def driving(
         yield driver
         await driver.stop()
     finally:
-        if process.returncode is None:
-            await process.stop()
+        await process.stop()

@@ -15,7 +15,7 @@ import gevent
 import gevent.socket
 import locust.log
 import msgspec
-from locust import FastHttpUser, constant_pacing
+from locust import FastHttpUser
 from locust.env import Environment
 from locust.runners import LocalRunner
 
@@ -27,20 +27,19 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 class Visitor(FastHttpUser):
-    """One user; each has its own connections and its own random numbers."""
+    """One user; each has its own connections, its own random numbers, and the instant it is next `due` (monotonic ns)."""
 
     abstract = True
     numbers: random.Random
+    due: Ns
 
 
 def user_class(profile: LoadProfile, seed: int) -> type[Visitor]:
     """What one simulated user does: tasks by weight, one every `pace` at most, the users' phases staggered."""
-    pace = profile.pace / SECOND
     made = 0
 
     class ProfileVisitor(Visitor):
         abstract = False
-        wait_time = constant_pacing(pace)
         network_timeout = connection_timeout = profile.timeout / SECOND
         tasks = [users_task(task) for task in profile.tasks for _ in range(task.weight)]  # noqa: RUF012 - locust's form
 
@@ -49,7 +48,16 @@ def user_class(profile: LoadProfile, seed: int) -> type[Visitor]:
             nonlocal made
             made += 1
             self.numbers = random.Random(seed * 1_000_003 + made)  # noqa: S311 - load, not secrets
-            gevent.sleep(made * GOLDEN % 1 * pace)
+            phase = made * GOLDEN % 1 * profile.pace
+            self.due = time.monotonic_ns() + round(phase)
+            gevent.sleep(phase / SECOND)
+
+        def wait_time(self) -> float:
+            """Seconds to this user's next instant. Locust's constant_pacing would make up for `on_start` and after a slow
+            answer go on from its end: after either, all users ask in phase."""
+            now = time.monotonic_ns()
+            self.due += max(1, math.ceil((now - self.due) / profile.pace)) * profile.pace
+            return (self.due - now) / SECOND
 
     return ProfileVisitor
 
