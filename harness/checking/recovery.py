@@ -20,6 +20,9 @@ from harness.model.verdict import Interval
 _UNSEEN: Final = 0.001
 """The largest probability with which an outage may look over, or not yet begun, just because answers happened to be good."""
 
+_MILD: Final = 0.15
+"""Outages that fail fewer requests than this are bracketed as if they failed so many: too little is seen of them."""
+
 _NEAR: Final = 20
 """How many samples at its edge tell how bad an outage was there (1 s of probes by default)."""
 
@@ -166,10 +169,14 @@ def _end(series: Series, instant: Ns, *, since: Ns, window: Ns) -> tuple[Ns, Ns]
 
 
 def _unseen(series: Series, start: int, end: int) -> int:
-    """How many good answers in a row an outage that was as bad as samples [start, end) gives with probability `_UNSEEN`."""
-    bad = series.before[end] - series.before[start]
-    passing = 1 - bad / (end - start)
-    return 1 if passing <= 0 else max(1, math.ceil(math.log(_UNSEEN) / math.log(passing)))
+    """How many good answers in a row an outage as bad as samples [start, end) gives with probability `_UNSEEN`; at least 1.
+
+    The sample at the edge is left out of the share: it is bad because the edge was put there.
+    """
+    bad, n = series.before[end] - series.before[start] - 1, end - start - 1
+    if n <= 0 or bad in (0, n):
+        return 1
+    return math.ceil(math.log(_UNSEEN) / math.log(1 - max(bad / n, _MILD)))
 
 
 def episodes(series: Sequence[Series], *, since: Ns) -> int:

@@ -93,8 +93,8 @@ def every(terms: Terms, samples: Iterable[Sample], *, since: Ns = 0, until: Ns |
 def episode(bad: Sequence[bool]) -> int:
     """How many of the leading samples belong to one outage, given that `bad[0]` is its edge.
 
-    A CUSUM: the prefix whose likelihood ratio of an outage (three in ten bad) to background errors (one in 200) is largest.
-    It ends with a bad sample; a stray error more than about a dozen good answers away is not taken in.
+    A CUSUM: the prefix whose likelihood ratio of an outage (half of it bad) to background errors (one in 100) is largest.
+    It ends with a bad sample; a stray error more than five good answers away is not taken in.
     """
     best, best_at, score = 0.0, 1, 0.0
     for index, each in enumerate(bad):
@@ -104,5 +104,5 @@ def episode(bad: Sequence[bool]) -> int:
     return best_at
 
 
-_BAD: Final = 4.094  # log(.3 / .005)
-_GOOD: Final = -0.352  # log(.7 / .995)
+_BAD: Final = 3.912  # log(.5 / .01)
+_GOOD: Final = -0.683  # log(.5 / .99)

@@ -32,6 +32,8 @@ ZERO = seconds(1000)
 PERIOD = milliseconds(50)
 RUNBOOK = Source("runbook.md", 40)
 
+PEOPLE = HumanTimes()
+
 Down = Callable[[float], bool]
 """Whether a probe due at that second is bad."""
 
@@ -51,7 +53,7 @@ def terms(
     horizon: float = 20,
     steps: tuple[StepTerms, ...] = (step(),),
     ledger: bool = False,
-    human: HumanTimes = HumanTimes(),
+    human: HumanTimes = PEOPLE,
 ) -> Terms:
     recovery = Recovery(
         rto=seconds(rto),
@@ -139,9 +141,13 @@ def outage(*spans: tuple[float, float]) -> Down:
     return lambda second: any(start <= second < end for start, end in spans)
 
 
+FOUR_SECONDS = outage((0.2, 4))
+UP = outage()
+
+
 def history(
     arm: Arm = TREATED,
-    down: Down = outage((0.2, 4)),
+    down: Down = FOUR_SECONDS,
     *,
     judged: Terms | None = None,
     ran: Iterable[dict[str, Scalar]] = ({},),

@@ -1,0 +1,165 @@
+from dataclasses import replace
+
+import pytest
+
+from harness.checking import recovery
+from harness.checking import series as series_of
+from harness.checking.detection import Detector
+from harness.model.history import Mode
+from harness.model.objectives import Objective
+from harness.model.units import seconds
+from harness.model.verdict import Interval
+from tests.checking.histories import PERIOD, at, outage, samples, terms
+
+W, H = seconds(5), seconds(3)
+ONE = (Mode.FRESH,)
+
+
+def found(down, *, pooled=None):
+    judged = replace(terms(), modes=ONE if pooled is None else tuple(Mode))
+    seen = samples(down, start=0, modes=ONE)
+    if pooled is not None:
+        seen += samples(pooled, start=0, modes=[Mode.POOLED])
+    series = series_of.every(judged, seen)
+    detector = Detector(judged, since=at(0))
+    detector.feed(seen)
+    assert detector.alarm is not None
+    return recovery.outage(series, detector.alarm, judged, since=at(0))
+
+
+def start(down, *, end=20.0, since=0.0, whole=True, hold=H):
+    series = series_of.of(Objective("read"), Mode.FRESH, PERIOD, samples(down, start=0, end=end, modes=ONE))
+    return recovery.earliest([series], since=at(since), window=W, hold=hold, whole=whole)
+
+
+def test_a_system_that_never_broke_is_good_from_the_start():
+    assert start(outage()) == at(0)
+
+
+def test_it_is_good_from_the_first_good_probe_after_the_last_bad_one():
+    assert start(outage((0, 4))) == at(3.95) + 1
+
+
+def test_no_instant_before_the_one_asked_for_is_given():
+    assert start(outage((0, 4)), since=6.01) == at(6.01)
+
+
+def test_as_many_bad_probes_as_the_window_allows_do_not_postpone_it():
+    assert start(outage((0, 4), (6, 6.25))) == at(3.95) + 1
+    assert start(outage((0, 4), (6, 6.3))) == at(6.25) + 1
+
+
+def test_a_relapse_within_the_hold_begins_it_anew():
+    assert start(outage((0, 4), (11.6, 12))) == at(11.95) + 1
+    assert start(outage((0, 4), (11.6, 12)), hold=0) == at(3.95) + 1
+
+
+def test_a_relapse_after_window_and_hold_does_not():
+    assert start(outage((0, 4), (12.2, 12.8)), end=30) == at(3.95) + 1
+
+
+def test_a_window_and_hold_that_are_not_over_prove_nothing():
+    assert start(outage((0, 4)), end=12) == at(3.95) + 1
+    assert start(outage((0, 4)), end=11.95) is None
+    assert start(outage((0, 4)), end=11.95, whole=False) == at(3.95) + 1
+
+
+def test_a_window_without_half_of_its_probes_proves_nothing():
+    kept = [s for n, s in enumerate(samples(start=0, modes=ONE)) if n % 3 == 0]
+    series = series_of.of(Objective("read"), Mode.FRESH, PERIOD, kept)
+    assert recovery.earliest([series], since=at(0), window=W, hold=H) is None
+
+
+def test_without_any_series_nothing_has_recovered():
+    assert recovery.earliest([], since=at(0), window=W, hold=H) is None
+
+
+def test_every_series_must_be_good_at_the_same_time():
+    outages = {"read": outage((0, 2), (9, 11)), "write": outage((0, 5))}
+    judged = terms(Objective("read"), Objective("write"))
+    seen = [s for name, down in outages.items() for s in samples(down, start=0, end=30, indicator=name)]
+    series = series_of.every(judged, seen)
+    assert recovery.earliest(series, since=at(0), window=W, hold=H) == at(10.9625) + 1
+
+
+def test_onset_and_recovery_are_bracketed_by_two_probes():
+    got = found(outage((1.02, 4.02)))
+    assert got.onset == Interval(at(1.0), at(1.05))
+    assert got.recovered == Interval(at(4.0), at(4.05))
+    assert got.at == at(4.0) + 1
+    assert got.first_good == at(4.05)
+
+
+def test_with_two_connection_modes_the_slower_one_decides():
+    got = found(outage((1, 4)), pooled=outage((1, 7)))
+    assert got.recovered == Interval(at(6.95), at(7.0))
+
+
+def test_an_outage_that_is_there_at_the_fault_call_begins_with_it():
+    assert found(outage((0, 4))).onset == Interval(at(0), at(0))
+
+
+def test_the_first_good_answer_may_be_of_a_flap():
+    got = found(outage((1, 3), (4, 6)))
+    assert got.first_good == at(3)
+    assert got.recovered == Interval(at(5.95), at(6))
+
+
+def test_what_did_not_recover_is_open_from_the_last_bad_probe_on():
+    got = found(outage((1, 30)))
+    assert (got.at, got.recovered, got.first_good) == (None, None, None)
+    assert got.possible == at(19.95)
+
+
+def test_what_was_recovering_when_observation_ended_may_have_recovered_when_it_began_to():
+    got = found(outage((1, 15)))
+    assert got.recovered is None
+    assert got.possible == at(14.95) + 1
+
+
+def test_a_stray_error_long_before_the_outage_is_not_its_onset():
+    assert found(outage((0.5, 0.54), (2, 6))).onset == Interval(at(1.95), at(2))
+
+
+def test_the_tail_of_an_outage_that_fades_out_is_within_the_bracket():
+    got = found(outage((1, 4), (4.1, 4.15), (4.2, 4.25)))
+    assert got.recovered is not None
+    assert got.recovered.lo == at(3.95)
+    assert got.recovered.hi is not None
+    assert got.recovered.hi >= at(4.25)
+
+
+def test_an_outage_that_lets_answers_through_is_bracketed_more_widely():
+    half = [(1 + n * 0.1, 1.05 + n * 0.1) for n in range(40)]
+    got = found(outage(*half))
+    assert got.recovered is not None
+    assert got.recovered.hi is not None
+    assert got.recovered.lo < at(4.95) < got.recovered.hi <= at(6)
+    assert got.onset.lo < at(0.9)
+
+
+@pytest.mark.parametrize(
+    ("spans", "count"),
+    [
+        ([], 0),
+        ([(1, 2)], 1),
+        ([(1, 2), (2.5, 3)], 1),
+        ([(1, 2), (2.95, 3)], 1),
+        ([(1, 2), (3, 4)], 2),
+        ([(1, 2), (4, 5), (7, 8)], 3),
+    ],
+)
+def test_episodes_are_runs_of_bad_samples_with_more_than_a_second_between_them(spans, count):
+    series = series_of.every(terms(), samples(outage(*spans), start=0))
+    assert recovery.episodes(series, since=at(0)) == count
+
+
+def test_episodes_and_bad_time_count_from_the_instant_asked_for():
+    series = series_of.every(terms(), samples(outage((1, 2), (4, 5)), start=0))
+    assert recovery.episodes(series, since=at(3)) == 1
+    assert recovery.bad_time(series, since=at(3), period=PERIOD) == seconds(1)
+
+
+def test_bad_time_counts_a_period_once_however_many_series_are_bad_in_it():
+    series = series_of.every(terms(), samples(outage((1, 2), (4, 4.5)), start=0))
+    assert recovery.bad_time(series, since=at(0), period=PERIOD) == seconds(1.5)
