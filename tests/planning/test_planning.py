@@ -47,7 +47,7 @@ class Broken:
     needs: frozenset[Capability] = frozenset()
     links: frozenset[str] = frozenset()
 
-    def applied_to(self, stage: Stage) -> AbstractAsyncContextManager[Injection]:
+    def applied_to(self, _: Stage) -> AbstractAsyncContextManager[Injection]:
         return nullcontext(Injection(felt=True, at=0))
 
 
