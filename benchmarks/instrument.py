@@ -47,7 +47,7 @@ SYSTEM = Topology(
             image="shop",
             port=8000,
             hosts=("api.internal",),
-            env=(("DATABASE_URL", "postgresql://app:secret@db.internal/store"),),
+            env=(("DATABASE_URL", "postgresql://app:secret@db.internal:5432/store"),),
         ),
     ),
 )
