@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from harness.clock import now, sleep_until
 from harness.model.load import InstrumentReport
-from harness.model.units import SECOND, Ns, seconds
+from harness.model.units import SECOND, Ns, milliseconds
 
 DRAIN = seconds(1.5)
 """How long unanswered questions are still waited for when the worker is told to stop; below the grace of Process.stop."""
@@ -131,7 +131,7 @@ class OpenLoop:
             lag_p99=_quantile(lags, 0.99),
             lag_max=lags[-1],
             cpu=time.process_time_ns() - tally.cpu,
-            suspended=_suspended() - self._awake,
+            suspended=max(0, _suspended() - self._awake - READING),
             unfinished=unfinished,
             final=final,
         )
@@ -140,6 +140,10 @@ class OpenLoop:
 def _quantile(ordered: Sequence[Ns], share: float) -> Ns:
     """The smallest value that at least `share` of all do not exceed."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+READING: Ns = milliseconds(10)
+"""How far apart the two clocks may be read, on a busy machine, without the machine having slept."""
 
 
 def _suspended() -> Ns:
