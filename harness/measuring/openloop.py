@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from harness.clock import now, sleep_until
 from harness.model.load import InstrumentReport
-from harness.model.units import SECOND, Ns, milliseconds
+from harness.model.units import SECOND, Ns, milliseconds, seconds
 
 DRAIN = seconds(1.5)
 """How long unanswered questions are still waited for when the worker is told to stop; below the grace of Process.stop."""
