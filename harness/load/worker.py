@@ -7,6 +7,7 @@ import math
 import os
 import random
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -165,6 +166,8 @@ def drive(work: LoadWork) -> int:
     runner = environment.create_local_runner()
     commands = Commands(runner, work.profile.users)
     commands.start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        gevent.signal_handler(number, commands.over.set)
     listening = gevent.spawn(commands.listen)
     listening.link_exception(lambda _: _broken())
     encoder = msgspec.json.Encoder()

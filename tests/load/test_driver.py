@@ -106,11 +106,17 @@ async def test_failures_are_counted_as_such(tmp_path: Path) -> None:
         assert before.failures < before.requests
 
 
-@pytest.mark.parametrize("how", ["end of input", "bound"])
+@pytest.mark.parametrize("how", ["end of input", "bound", "SIGINT", "SIGTERM"])
 async def test_it_ends_by_itself(tmp_path: Path, how: str) -> None:
     async with rig() as stub, worker(stub.port, tmp_path / "l", bound=seconds(1 if how == "bound" else 30)) as process:
-        if how == "end of input":
-            process.stdin.close()
+        match how:
+            case "end of input":
+                assert process.stdin is not None
+                process.stdin.close()
+            case "SIGINT" | "SIGTERM":
+                process.send_signal(signal.Signals[how])
+            case _:
+                pass
         assert await asyncio.wait_for(process.wait(), 5) == 0
 
 
