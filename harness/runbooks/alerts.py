@@ -11,7 +11,9 @@ from harness.runbooks.statements import Drawn, Said, Statement, Tabled, bold
 
 _NAME = re.compile(r"^[A-Z][a-z0-9]*(?:[A-Z][A-Za-z0-9]*)+$")
 _SEVERITY = re.compile(
-    r"\b(?:P[0-5]|SEV[\s-]?\d|S[1-5]|critical|high|medium|low|major|minor|blocker|urgent|emergency)\b", re.IGNORECASE
+    r"\b(?:P[0-5]|SEV[\s-]?\d|S[1-5]|critical|high|medium|low|major|minor|blocker|urgent"
+    r"|emergency)\b",
+    re.IGNORECASE,
 )
 _RESPONSE = re.compile(
     r"\b(?:initial |first )?(?:response(?: times?)?|respond|ack(?:nowledge(?:ment|d)?)?)\b(?:\s*\([^)]*\))?",

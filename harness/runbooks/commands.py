@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from harness.model.runbook import Command, Language
 from harness.model.source import Source
-from harness.runbooks import flags, invocations, placeholders, shell
+from harness.runbooks import destruction, flags, invocations, placeholders, shell
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ def make(text: str, language: Language, source: Source, setting: Setting) -> Com
     """The command `text` in `language`, with all that can be said of it."""
     found = placeholders.find(text, language, source, setting.settled)
     if language is not Language.BASH:
-        ruined = flags.destructive(text, language, (), None, setting.context)
+        ruined = destruction.destructive(text, language, (), None, setting.context)
         return Command(language, text, source, placeholders=found, destructive=ruined, context=setting.context)
     reading = shell.read(text)
     calls = invocations.read(reading)
@@ -35,7 +35,7 @@ def make(text: str, language: Language, source: Source, setting: Setting) -> Com
         interactive=person,
         blocking=flags.blocking(calls, reading, text),
         tty=flags.tty(calls, needs_person=person),
-        destructive=flags.destructive(text, language, calls, reading, setting.context),
+        destructive=destruction.destructive(text, language, calls, reading, setting.context),
         context=setting.context,
         directory=setting.directory,
         sets=reading.sets,

@@ -31,7 +31,7 @@ def plain(lines: Sequence[str]) -> list[str]:
 
 
 def label_cuts(lines: Sequence[str]) -> list[int]:
-    """Where a bold label at the margin follows a list without a gap. CommonMark joins it to the last item; people mean a new part."""
+    """Where a bold label at the margin follows a list without a gap: a new part to people, the last item's to CommonMark."""
     cuts = []
     fence = ""
     for index, line in enumerate(lines):

@@ -76,7 +76,7 @@ def select(found: Procedure, follow: Sequence[str]) -> tuple[Step, ...]:
 
 
 def _default(found: Procedure) -> tuple[Step, ...]:
-    kinds = _DEFAULT
+    kinds: tuple[SectionKind, ...] = _DEFAULT
     if not any(section.kind in _DEFAULT for section in found.sections):
         kinds = tuple(kind for kind in SectionKind if kind not in _INFORMATIVE)
     steps = tuple(step for section in found.sections if section.kind in kinds for step in _unconditional(section.items))
@@ -98,13 +98,9 @@ def _follow(found: Procedure, parts: Sequence[Part], names: Sequence[str]) -> It
         if len(names) == 1:
             yield from _whole(part)
         elif not isinstance(part, Step):
-            inner = tuple(_follow(found, _below(part, names[1]), names[1:]))
+            inner = tuple(_follow(found, part.items, names[1:]))
             named_step = _names_step(part, names[1:])
             yield from inner if named_step else _on_the_way(part, inner)
-
-
-def _below(part: Section | Branch, name: str) -> Sequence[Part]:
-    return part.items if part.items else (part,)
 
 
 def _names_step(part: Section | Branch, names: Sequence[str]) -> bool:
@@ -168,9 +164,7 @@ def _matches(parts: Sequence[Part], name: str) -> Sequence[Part]:
         by_title = [part for part in level if part.title.casefold().strip(" :.") == name.casefold().strip(" :.")]
         words = _words(name)
         by_words = [part for part in level if words and words <= _words(_caption(part))]
-        for fitting in (by_kind, by_title, by_words):
-            if len(fitting) > 1 and fitting is not by_kind:
-                fitting = _outermost(fitting)
+        for fitting in (by_kind, _outermost(by_title), _outermost(by_words)):
             if len(fitting) > 1 and fitting is not by_kind:
                 places = "; ".join(f'"{part.title}" (line {part.source.line})' for part in fitting)
                 raise InputError(

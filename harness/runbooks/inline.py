@@ -10,12 +10,14 @@ from harness.runbooks.markdown import Inline, Piece
 from harness.runbooks.sessions import Sessions
 
 _CUE = re.compile(
-    r"(?:\b(?:run|running|execute|executing|exec|use|using|uses|type|issue|invoke|enter|via|with|by|try|check|do|start|call|launch|trigger\w*(?:\s\w+){0,3}|refresh|script)"
+    r"(?:\b(?:run|running|execute|executing|exec|use|using|uses|type|issue|invoke|enter|via"
+    r"|with|by|try|check|do|start|call|launch|trigger\w*(?:\s\w+){0,3}|refresh|script)"
     r"\s*(?:sql|the|a|this|following|command|script|query|then)*|:|→|->|—|–|\()\s*[\"'*_\[(]*$",
     re.IGNORECASE,
 )
 _RUN = re.compile(
-    r"\b(?:run|running|rerun|re-run|execute|invoke|launch|type|issue|using|with|via|trigger\w*(?:\s\w+){0,3}|call)\s*(?:the|a|this|script|command|following)*\s*[\"'*_(]*$",
+    r"\b(?:run|running|rerun|re-run|execute|invoke|launch|type|issue|using|with|via"
+    r"|trigger\w*(?:\s\w+){0,3}|call)\s*(?:the|a|this|script|command|following)*\s*[\"'*_(]*$",
     re.IGNORECASE,
 )
 _TOLD = re.compile(
@@ -23,25 +25,33 @@ _TOLD = re.compile(
     re.IGNORECASE,
 )
 _NEGATED = re.compile(r"\b(?:do not|don['’]t|never|avoid|instead of|rather than|not)\s+(?:\w+\s+){0,3}$", re.IGNORECASE)
+_NAMED_ONLY = re.compile(r"(?:create|alter|drop|truncate|explain|vacuum|reindex|lock|grant|revoke)\b", re.IGNORECASE)
 _RULE = re.compile(
-    r"\b(?:thresholds?|expr(?:ession)?|conditions?|rule|fires (?:when|if)|triggers?|alert(?:ing)?)\b[^.]{0,30}$",
+    r"\b(?:thresholds?|expr(?:ession)?|conditions?|rule|fires (?:when|if)|triggers?"
+    r"|alert(?:ing)?)\b[^.]{0,30}$",
     re.IGNORECASE,
 )
 _COMPLETE = {
-    "terraform": frozenset("init plan apply destroy validate refresh output show".split()),
-    "npm": frozenset("install test start audit update ci".split()),
-    "minikube": frozenset("start stop delete status".split()),
-    "docker-compose": frozenset("up down ps logs pull build restart stop start".split()),
-    "git": frozenset("status pull push log stash fetch".split()),
+    "terraform": programs.names("init plan apply destroy validate refresh output show"),
+    "npm": programs.names("install test start audit update ci"),
+    "minikube": programs.names("start stop delete status"),
+    "docker-compose": programs.names("up down ps logs pull build restart stop start"),
+    "git": programs.names("status pull push log stash fetch"),
 }
-_READING = re.compile(r"^(?:list|get|describe|show|status|ls|info|version|whoami|login|view|top|ps|stats|history)")
-_ALONE = frozenset(
-    "ps stats version status ls list info whoami df top nodes pods events help images info ping leave".split()
+_READING = re.compile(
+    r"^(?:list|get|describe|show|status|ls|info|version|whoami|login|view|top|ps|stats"
+    r"|history)"
 )
-_NEEDS_OBJECT = frozenset(
-    """get describe delete apply create edit patch replace expose scale autoscale rollout logs log exec cp label annotate drain cordon
-    uncordon taint run set attach debug explain port-forward upgrade install uninstall rollback template pull push build tag inspect rm
-    rmi stop start restart kill up down config use switch checkout add commit merge rebase show diff fetch clone plan""".split()
+_ALONE = programs.names(
+    "ps stats version status ls list info whoami df top nodes pods events help images info ping leave"
+)
+_NEEDS_OBJECT = programs.names(
+    """
+    get describe delete apply create edit patch replace expose scale autoscale rollout logs log exec cp label
+    annotate drain cordon uncordon taint run set attach debug explain port-forward upgrade install uninstall
+    rollback template pull push build tag inspect rm rmi stop start restart kill up down config use switch
+    checkout add commit merge rebase show diff fetch clone plan
+    """
 )
 
 
@@ -69,12 +79,9 @@ def _language(piece: Piece, before: str, after: str, kind: SectionKind) -> Langu
         return None
     alone = not before.strip(" *_-–—:•>[]x()") and not after.strip(" *_.:;,()")
     if language.is_sql(text) and len(text.split()) > 1:
-        if re.match(
-            r"(?:create|alter|drop|truncate|explain|vacuum|reindex|lock|grant|revoke)\b", text, re.IGNORECASE
-        ) and not text.endswith(";"):
-            if len(re.findall(r"[\w.\"<>]+", text)) < 3 or re.search(r"\w\s*\(\w*\)$", text):
-                return None
-        return Language.SQL if not _mentioned(before, after, text) else None
+        if _NAMED_ONLY.match(text) and not _says_what(text):
+            return None
+        return Language.SQL if not _mentioned(after, text) else None
     labelled = re.search(r"\b(?:quer(?:y|ies)|promql|expression)\s*:\s*$", before, re.IGNORECASE) is not None
     asked = (
         re.search(r"\bquery\s*(?:for|the|of)?\s*$", before, re.IGNORECASE) is not None
@@ -94,7 +101,12 @@ def _language(piece: Piece, before: str, after: str, kind: SectionKind) -> Langu
     return Language.BASH if _is_shell(text, before, after, alone=alone, kind=kind) else None
 
 
-def _mentioned(before: str, after: str, text: str) -> bool:
+def _says_what(text: str) -> bool:
+    """Whether a statement that acts on an object names it: `CREATE INDEX` alone is a mention."""
+    return text.endswith(";") or (len(re.findall(r"[\w.\"<>]+", text)) > 2 and not re.search(r"\w\s*\(\w*\)$", text))
+
+
+def _mentioned(after: str, text: str) -> bool:
     """A statement quoted from a log or named as a kind of statement: `SELECT ... FOR UPDATE queries`."""
     return (
         re.match(r"^\s*(?:quer(?:y|ies)|statements?|clauses?|errors?|permission)\b", after, re.IGNORECASE) is not None
@@ -111,14 +123,14 @@ def _is_shell(text: str, before: str, after: str, *, alone: bool, kind: SectionK
     rest = body[2:] if body[0] == "sudo" else body[1:]
     if alone and re.match(r"^[A-Za-z_]\w*=(?:<|\$\(|[\"'])", text):
         return True
-    if re.match(r"^[A-Za-z_]\w*=\S*$", text) or text.endswith((":", "...")) and not rest:
+    if re.match(r"^[A-Za-z_]\w*=\S*$", text) or (text.endswith((":", "...")) and not rest):
         return False
     if body[0] == "sudo" and "/" in program:
         return True
     if not rest:
         return _bare(program, before, after, alone=alone)
     if programs.known(program):
-        return _known(program, rest, before, after, alone=alone, kind=kind)
+        return _known(program, rest, before, alone=alone, kind=kind)
     if language.is_shell(text, tagged=False):
         return True
     option = any(re.match(r"^--?[A-Za-z]", word) for word in rest)
@@ -144,7 +156,7 @@ def _bare(program: str, before: str, after: str, *, alone: bool) -> bool:
     )
 
 
-def _known(program: str, rest: list[str], before: str, after: str, *, alone: bool, kind: SectionKind) -> bool:
+def _known(program: str, rest: list[str], before: str, *, alone: bool, kind: SectionKind) -> bool:
     operands = [word for word in rest if not word.startswith("-")]
     if program in programs.WORDS and not language.is_shell(" ".join([program, *rest]), tagged=False):
         return alone or _RUN.search(before) is not None
@@ -166,7 +178,7 @@ def _known(program: str, rest: list[str], before: str, after: str, *, alone: boo
 
 
 def _complete(rest: list[str], operands: list[str], before: str) -> bool:
-    """Whether a command line of a program with sub-commands says what it acts on, or needs nothing, or the text says to run it."""
+    """Whether a program with sub-commands is told what to act on, needs nothing, or the text says to run it as it is."""
     if any(re.search(r"[/<$.=:\d{]", word) for word in rest) or len(operands) > 3:
         return True
     acting = next((index for index, word in enumerate(operands) if word in _NEEDS_OBJECT), None)

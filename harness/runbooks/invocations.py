@@ -1,6 +1,5 @@
 """What a command line starts: program, verb, object, namespace, what runs elsewhere, and the session it leaves open."""
 
-import os.path
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,21 +10,25 @@ from harness.runbooks import programs, shell
 _KUBECTL = frozenset({"kubectl", "k", "oc"})
 _DOCKER = frozenset({"docker", "podman", "nerdctl", "docker-compose", "podman-compose"})
 _VALUED = {
-    "kubectl": frozenset(
-        "-n --namespace -l --selector -c --container -o --output -f --filename --context --cluster --user --kubeconfig -p --patch"
-        " --tail --since --field-selector --sort-by --type --image --from --timeout --replicas --for --server -s --token --as"
-        " -k --kustomize --overrides --target --grace-period --to-revision --limits --requests --from-literal --from-file".split()
+    "kubectl": programs.names(
+        "-n --namespace -l --selector -c --container -o --output -f --filename --context --cluster "
+        "--user --kubeconfig -p --patch"
+        "--tail --since --field-selector --sort-by --type --image --from --timeout --replicas "
+        "--for --server -s --token --as"
+        "-k --kustomize --overrides --target --grace-period --to-revision --limits --requests "
+        "--from-literal --from-file"
     ),
-    "docker": frozenset(
-        "-f --file -p --project-name -e --env -u --user -w --workdir --name --network -v --volume --tail -n --format"
-        " --filter -H --host --context --entrypoint --since --until -t --time --scale -a --profile --env-file".split()
+    "docker": programs.names(
+        "-f --file -p --project-name -e --env -u --user -w --workdir --name --network -v --volume "
+        "--tail -n --format"
+        " --filter -H --host --context --entrypoint --since --until -t --time --scale -a --profile --env-file"
     ),
-    "helm": frozenset(
-        "-n --namespace -f --values --set --version --kube-context --timeout --set-string -o --revision".split()
+    "helm": programs.names(
+        "-n --namespace -f --values --set --version --kube-context --timeout --set-string -o --revision"
     ),
-    "ssh": frozenset("-i -p -l -o -L -R -D -J -F -W -b -c -E -m -S".split()),
-    "sudo": frozenset("-u --user -g --group -h -p -C".split()),
-    "psql": frozenset("-h --host -p --port -U --username -d --dbname -c --command -f --file -v -P -o -F".split()),
+    "ssh": programs.names("-i -p -l -o -L -R -D -J -F -W -b -c -E -m -S"),
+    "sudo": programs.names("-u --user -g --group -h -p -C"),
+    "psql": programs.names("-h --host -p --port -U --username -d --dbname -c --command -f --file -v -P -o -F"),
 }
 _NO_TARGET = frozenset({"exec", "run", "attach", "debug"})
 
@@ -63,7 +66,7 @@ def _is_count(word: str) -> bool:
 
 def invocation(argv: tuple[str, ...]) -> Invocation:
     """What one program is asked to do."""
-    program = os.path.basename(argv[0]) if "/" in argv[0] and not argv[0].startswith("<") else argv[0]
+    program = programs.base(argv[0]) if "/" in argv[0] and not argv[0].startswith("<") else argv[0]
     if program in _KUBECTL:
         return _kubectl(program, argv)
     if program in _DOCKER:
@@ -200,7 +203,7 @@ def _opened(argv: tuple[str, ...], text: str) -> Session | None:
 def console(called: Invocation) -> str:
     """The kind of console this opens when started with nothing to do: shell, sql, redis, mongo, python, or empty."""
     words = called.argv[1:]
-    base = os.path.basename(called.program)
+    base = programs.base(called.program)
     if called.program in programs.SHELLS or base == "su":
         quiet = all(
             word in {"-l", "-i", "--login", "-"} or (base == "su" and not word.startswith("-c")) for word in words
@@ -213,7 +216,7 @@ def console(called: Invocation) -> str:
         )
         return "" if runs else "mongo" if called.program.startswith("mongo") else "sql"
     if called.program in {"redis-cli", "valkey-cli"}:
-        acts = list(_operands(words, frozenset("-h -p -a -n -u --user --pass".split())))
+        acts = list(_operands(words, programs.names("-h -p -a -n -u --user --pass")))
         modes = any(
             word.startswith("--")
             and word.split("=")[0] not in {"--user", "--pass", "--tls", "--cacert", "--no-auth-warning"}

@@ -3,35 +3,118 @@
 import re
 
 from harness.model.runbook import BranchKind, SectionKind
+from harness.runbooks import programs
 
-_WORDS: tuple[tuple[SectionKind, str], ...] = (
+_WORDS: tuple[tuple[SectionKind, tuple[str, ...]], ...] = (
     (
         SectionKind.PREVENTION,
-        r"prevent\w*|post[- ]?mortem|post[- ]incident|follow[- ]?up\w*|lessons?|long[- ]term (?:fix\w*|solution\w*|action\w*)|after[- ]action|hardening",
+        (
+            r"prevent\w*",
+            r"post[- ]?mortem",
+            r"post[- ]incident",
+            r"follow[- ]?up\w*",
+            r"lessons?",
+            r"long[- ]term (?:fix\w*|solution\w*|action\w*)",
+            r"after[- ]action",
+            r"hardening",
+        ),
     ),
-    (SectionKind.ROLLBACK, r"roll(?:ing)?[- ]?back\w*|revert\w*|back[- ]?out\w*|undo\w*"),
+    (
+        SectionKind.ROLLBACK,
+        (
+            r"roll(?:ing)?[- ]?back\w*",
+            r"revert\w*",
+            r"back[- ]?out\w*",
+            r"undo\w*",
+        ),
+    ),
     (
         SectionKind.VERIFICATION,
-        r"verif\w*|validat\w*|confirm\w*|post[- ](?:\w+[- ])?checks?|success criteria|expected (?:outcome|result|output)\w*|sanity check\w*|smoke tests?",
+        (
+            r"verif\w*",
+            r"validat\w*",
+            r"confirm\w*",
+            r"post[- ](?:\w+[- ])?checks?",
+            r"success criteria",
+            r"expected (?:outcome|result|output)\w*",
+            r"sanity check\w*",
+            r"smoke tests?",
+        ),
     ),
     (
         SectionKind.ESCALATION,
-        r"escalat\w*|contacts?|communicat\w*|comms|notif\w*|stakeholders?|who to (?:call|contact)|support",
+        (
+            r"escalat\w*",
+            r"contacts?",
+            r"communicat\w*",
+            r"comms",
+            r"notif\w*",
+            r"stakeholders?",
+            r"who to (?:call|contact)",
+            r"support",
+        ),
     ),
     (
         SectionKind.DIAGNOSIS,
-        r"diagnos\w*|investigat\w*|triag\w*|debug\w*|troubleshoot\w*|root cause analysis|assess\w*|check ?points?|identif\w*|analy[sz]\w*|inspect\w*|determine|first look|initial checks?|what to check|how to check",
+        (
+            r"diagnos\w*",
+            r"investigat\w*",
+            r"triag\w*",
+            r"debug\w*",
+            r"troubleshoot\w*",
+            r"root cause analysis",
+            r"assess\w*",
+            r"check ?points?",
+            r"identif\w*",
+            r"analy[sz]\w*",
+            r"inspect\w*",
+            r"determine",
+            r"first look",
+            r"initial checks?",
+            r"what to check",
+            r"how to check",
+        ),
     ),
     (
         SectionKind.SYMPTOMS,
-        r"symptoms?|impacts?|indicators?|signs?|(?:common |possible |probable |likely |root )?causes?|trigger\w*|detect\w*|alerts?|what you see|you will see|meaning|background|scenario|severity",
+        (
+            r"symptoms?",
+            r"impacts?",
+            r"indicators?",
+            r"signs?",
+            r"(?:common |possible |probable |likely |root )?causes?",
+            r"trigger\w*",
+            r"detect\w*",
+            r"alerts?",
+            r"what you see",
+            r"you will see",
+            r"meaning",
+            r"background",
+            r"scenario",
+            r"severity",
+        ),
     ),
     (
         SectionKind.RESOLUTION,
-        r"resol(?:v\w*|ution\w*)|mitigat\w*|fix\w*|remed\w*|recover\w*|restor\w*|solutions?|workarounds?|repair\w*|actions?|respon[sd]\w*|what to do|how to fix|treat\w*",
+        (
+            r"resol(?:v\w*|ution\w*)",
+            r"mitigat\w*",
+            r"fix\w*",
+            r"remed\w*",
+            r"recover\w*",
+            r"restor\w*",
+            r"solutions?",
+            r"workarounds?",
+            r"repair\w*",
+            r"actions?",
+            r"respon[sd]\w*",
+            r"what to do",
+            r"how to fix",
+            r"treat\w*",
+        ),
     ),
 )
-_KINDS = tuple((kind, re.compile(rf"\b(?:{words})\b", re.IGNORECASE)) for kind, words in _WORDS)
+_KINDS = tuple((kind, re.compile(rf"\b(?:{'|'.join(words)})\b", re.IGNORECASE)) for kind, words in _WORDS)
 _NUMBER = re.compile(
     r"^\s*(?:(?:step|phase|stage)\s+)?(?P<number>\d+(?:\.\d+)*[a-z]?)\s*[.):\-–—]\s*(?P<rest>.*)$",
     re.IGNORECASE | re.DOTALL,
@@ -39,24 +122,38 @@ _NUMBER = re.compile(
 _CONDITION = re.compile(r"^(?:only\s+)?(?:if|in case(?: of)?|when|where|unless|for|case|scenario)\b", re.IGNORECASE)
 _IF = re.compile(r"^(?:only\s+)?(?:if|in case(?: of)?|unless)\b", re.IGNORECASE)
 _OPTION = re.compile(
-    r"^(?:option|method|approach|alternative|variant|way)\s*(?:#?\d+|[A-Z])?\b(?:\s*[:.)–—-]|\s*\(|\s*$)", re.IGNORECASE
+    r"^(?:option|method|approach|alternative|variant|way)\s*(?:#?\d+|[A-Z])?\b(?:\s*[:.)–—-]"
+    r"|\s*\(|\s*$)",
+    re.IGNORECASE,
 )
 _OR = re.compile(r"^(?:or\b|alternatively\b|otherwise use\b|alternative\b)", re.IGNORECASE)
-_PLATFORMS = frozenset(
-    """kubernetes k8s docker compose docker-compose swarm podman helm kubectl openshift oc ecs eks gke aks aws gcp azure linux macos mac
-    windows systemd ubuntu debian rhel centos fedora alpine bare metal vm vms on-prem local cloud cli console ui api terraform postgres
-    postgresql mysql mariadb redis heroku nomad""".split()
+_PLATFORMS = programs.names(
+    """
+    kubernetes k8s docker compose docker-compose swarm podman helm kubectl openshift oc ecs eks gke aks aws
+    gcp azure linux macos mac windows systemd ubuntu debian rhel centos fedora alpine bare metal vm vms
+    on-prem local cloud cli console ui api terraform postgres postgresql mysql mariadb redis heroku nomad
+    """
+)
+_VERBS = programs.names(
+    r"""
+    acknowledge add adjust allow announce apply approve archive ask assess assign attach back_up backup block
+    bring bump call cancel capture change check choose clean clear click close collect communicate compare
+    complete configure confirm connect consider contact coordinate copy create cut declare decrease delete
+    deploy deregister detach detect determine disable disconnect document download drain drop edit enable
+    engage ensure escalate establish evaluate examine execute expand export extend failover fail_over find fix
+    flush follow force get give go_to grep identify implement import increase inform inspect install
+    investigate isolate kill launch let limit list locate log look lower make merge monitor move navigate note
+    notify observe obtain open page pause perform ping point post prepare profile promote provide provision
+    pull purge push put raise re-?\w+ read rebuild record redeploy reduce remove repair repeat replace report
+    request reset resolve restart restore resume retry revert review revoke roll rotate run scale schedule
+    search select send set share shut sign spin start stop submit switch sync take tell terminate test trace
+    track trigger try tune turn undo uninstall unlock unpause update upgrade upload use validate verify view
+    visit wait watch work_with write
+    """
 )
 _IMPERATIVE = re.compile(
-    r"^(?:\W*)(?:please |then |now |next,? |first,? |finally,? |also |manually |immediately |also,? )*(?:acknowledge|add|adjust|allow|announce|apply|approve|archive|ask|assess"
-    r"|assign|attach|back up|backup|block|bring|bump|call|cancel|capture|change|check|choose|clean|clear|click|close|collect|communicate|compare|complete|configure"
-    r"|confirm|connect|consider|contact|coordinate|copy|create|cut|declare|decrease|delete|deploy|deregister|detach|detect|determine|disable|disconnect|document"
-    r"|download|drain|drop|edit|enable|engage|ensure|escalate|establish|evaluate|examine|execute|expand|export|extend|failover|fail over|find|fix|flush|follow|force"
-    r"|get|give|go to|grep|identify|implement|import|increase|inform|inspect|install|investigate|isolate|kill|launch|let|limit|list|locate|log|look|lower|make"
-    r"|merge|monitor|move|navigate|note|notify|observe|obtain|open|page|pause|perform|ping|point|post|prepare|profile|promote|provide|provision|pull|purge|push"
-    r"|put|raise|re-?\w+|read|rebuild|record|redeploy|reduce|remove|repair|repeat|replace|report|request|reset|resolve|restart|restore|resume|retry|revert|review"
-    r"|revoke|roll|rotate|run|scale|schedule|search|select|send|set|share|shut|sign|spin|start|stop|submit|switch|sync|take|tell|terminate|test|trace|track|trigger"
-    r"|try|tune|turn|undo|uninstall|unlock|unpause|update|upgrade|upload|use|validate|verify|view|visit|wait|watch|work with|write)\b",
+    r"^(?:\W*)(?:please |then |now |next,? |first,? |finally,? |also |manually |immediately |also,? )*"
+    rf"(?:{'|'.join(sorted(_VERBS)).replace('_', ' ')})\b",
     re.IGNORECASE,
 )
 
@@ -168,7 +265,8 @@ def imperative(text: str) -> bool:
 def expectation(text: str) -> bool:
     """Whether a comment says what a command prints, or remarks on it, rather than what to do."""
     return re.match(
-        r"^(?:\W*)(?:expected|expect|should|output|returns?|result|example|e\.g|note|example output|response|→|=>|will|this|these|that)\b",
+        r"^(?:\W*)(?:expected|expect|should|output|returns?|result|example|e\.g|note"
+        r"|example output|response|→|=>|will|this|these|that)\b",
         text.strip(),
         re.IGNORECASE,
     ) is not None or text.startswith(("→", "=>", "->"))

@@ -21,7 +21,8 @@ class Hint(StrEnum):
 
 
 _HINTS = {
-    Hint.SHELL: "bash sh shell zsh ksh console shell-session sh-session shellsession terminal prompt bat cmd powershell ps1 fish command",
+    Hint.SHELL: "bash sh shell zsh ksh console shell-session sh-session shellsession terminal prompt bat "
+    "cmd powershell ps1 fish command",
     Hint.SQL: "sql psql pgsql postgres postgresql mysql plpgsql tsql sqlite",
     Hint.PYTHON: "python py python3 pycon ipython",
     Hint.PROMQL: "promql",
@@ -32,49 +33,69 @@ _BY_WORD = {word: hint for hint, words in _HINTS.items() for word in words.split
 
 _SQL_STRONG = re.compile(
     r"""^(?:
-    select\s+(?:.*\bfrom\b|.*\(|\*|\d|distinct\b|[^|<>]*;) | select\s*$ | with\s+(?:recursive\s+)?\w+\s+as\b | insert\s+into\b | replace\s+into\b
+    select\s+(?:.*\bfrom\b|.*\(|\*|\d|distinct\b|[^|<>]*;) | select\s*$
+        | with\s+(?:recursive\s+)?\w+\s+as\b | insert\s+into\b | replace\s+into\b
     | update\s+[^\s-]\S*\s+set\b | update\s+[^\s-]\S*$ | delete\s+from\b
-    | create\s+(?:or\s+replace\s+)?(?:unique\s+|temp(?:orary)?\s+|global\s+)?(?:index|table|database|user|role|extension|view|materialized|schema
-        |publication|subscription|function|procedure|trigger|sequence|type|tablespace|event|external|changefeed|schedule)\b
-    | alter\s+(?:table|system|role|user|database|index|sequence|subscription|publication|default|extension|schema|type|materialized|view|tablespace|range|instance)\b
-    | drop\s+(?:table|database|index|role|user|schema|view|materialized|extension|subscription|publication|trigger|function|sequence|owned|type|constraint|event)\b
+    | create\s+(?:or\s+replace\s+)?(?:unique\s+|temp(?:orary)?\s+|global\s+)?(?:index|table
+        |database|user|role|extension|view|materialized|schema
+        |publication|subscription|function|procedure|trigger|sequence|type|tablespace|event
+        |external|changefeed|schedule)\b
+    | alter\s+(?:table|system|role|user|database|index|sequence|subscription|publication|default
+        |extension|schema|type|materialized|view|tablespace|range|instance)\b
+    | drop\s+(?:table|database|index|role|user|schema|view|materialized|extension|subscription
+        |publication|trigger|function|sequence|owned|type|constraint|event)\b
     | truncate\s+(?:table\s+)?[a-z_"<] | explain\s+(?:\(|analyze\b|select\b|insert\b|update\b|delete\b|with\b)
-    | grant\s+.+\s+(?:on|to)\b | revoke\s+.+\s+from\b | refresh\s+materialized\b | change\s+(?:master|replication)\b
-    | (?:start|stop|reset|show)\s+(?:slave|replica|master|binary|all\s+slaves)\b | purge\s+binary\b | lock\s+tables?\b | unlock\s+tables\b
+    | grant\s+.+\s+(?:on|to)\b | revoke\s+.+\s+from\b | refresh\s+materialized\b
+        | change\s+(?:master|replication)\b
+    | (?:start|stop|reset|show)\s+(?:slave|replica|master|binary|all\s+slaves)\b
+        | purge\s+binary\b | lock\s+tables?\b | unlock\s+tables\b
     | flush\s+(?:tables|privileges|logs|hosts|status|binary)\b | kill\s+(?:query|connection)\s
-    | (?:pause|resume|cancel)\s+(?:jobs?|quer|sessions?|schedule) | backup\s+(?:database|table|into)\b | restore\s+(?:database|table|from)\b
-    | do\s+\$\w*\$ | set\s+(?:global|session|local)\s+\w | vacuum\s*\(?\s*(?:full|verbose|freeze|analyze)\b | reindex\s+(?:\(|database|table|index|schema|system)
+    | (?:pause|resume|cancel)\s+(?:jobs?|quer|sessions?|schedule) | backup\s+(?:database|table
+        |into)\b | restore\s+(?:database|table|from)\b
+    | do\s+\$\w*\$ | set\s+(?:global|session|local)\s+\w | vacuum\s*\(?\s*(?:full|verbose|freeze
+        |analyze)\b | reindex\s+(?:\(|database|table|index|schema|system)
     | copy\s+(?:\(|\w[\w.]*\s*(?:\(|from|to)\b)
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
 _SQL_WORD = re.compile(
-    r"^(SELECT|VACUUM|ANALYZE|REINDEX|SHOW|SET|RESET|BEGIN|COMMIT|ROLLBACK|CHECKPOINT|CALL|USE|DESCRIBE|DESC|KILL|LISTEN|NOTIFY|TRUNCATE|EXPLAIN"
-    r"|SAVEPOINT|START TRANSACTION|END|COPY|FLUSH|OPTIMIZE TABLE|CHECK TABLE|REPAIR TABLE|DISCARD|CLUSTER|DEALLOCATE|LOAD DATA|VALUES|TABLE|COMMENT ON)\b",
+    r"^(SELECT|VACUUM|ANALYZE|REINDEX|SHOW|SET|RESET|BEGIN|COMMIT|ROLLBACK|CHECKPOINT|CALL|USE"
+    r"|DESCRIBE|DESC|KILL|LISTEN|NOTIFY|TRUNCATE|EXPLAIN"
+    r"|SAVEPOINT|START TRANSACTION|END|COPY|FLUSH|OPTIMIZE TABLE|CHECK TABLE|REPAIR TABLE"
+    r"|DISCARD|CLUSTER|DEALLOCATE|LOAD DATA|VALUES|TABLE|COMMENT ON)\b",
     re.IGNORECASE,
 )
 _META = re.compile(
-    r"^\\(?:[lcdxqieogstw?!]|d[tniusvpfxRb+]{0,3}\+?|du|dn|conninfo|copy|timing|watch|gx|set|echo|pset|connect|password)(?:\+|\b|\s|$)"
+    r"^\\(?:[lcdxqieogstw?!]|d[tniusvpfxRb+]{0,3}\+?|du|dn|conninfo|copy|timing|watch|gx|set"
+    r"|echo|pset|connect|password)(?:\+|\b|\s|$)"
 )
 _PROM_SHAPE = re.compile(
-    r"\b(?:sum|avg|max|min|count|rate|irate|increase|delta|deriv|topk|bottomk|histogram_quantile|quantile|absent|predict_linear|changes"
-    r"|(?:avg|max|min|sum|count)_over_time|label_replace|vector|resets|clamp_max|clamp_min)\s*(?:\(|by\b|without\b)"
+    r"\b(?:sum|avg|max|min|count|rate|irate|increase|delta|deriv|topk|bottomk"
+    r"|histogram_quantile|quantile|absent|predict_linear|changes"
+    r"|(?:avg|max|min|sum|count)_over_time|label_replace|vector|resets|clamp_max"
+    r"|clamp_min)\s*(?:\(|by\b|without\b)"
     r"|^[a-zA-Z_:][\w:]*\{[^}]*\}|\[\d+[smhdwy](?::\w*)?\]"
 )
 _PROM_RANGE = re.compile(
-    r"\[\$?_*\w+(?::\w*)?\]|\{[^}]*(?:=|!)~?\s*\"[^}]*\}|\w+:\w+:\w+|\b(?:histogram_quantile|increase|irate|\w+_over_time)\s*\("
-    r"|\b(?:sum|avg|max|min|count|topk|bottomk)\s+(?:by|without)\s*\(|\b(?:sum|avg|max|min|count)\s*\(.*\)\s*(?:by|without)\s*\(|^\w+_\w+\{[^}]*\}",
+    r"\[\$?_*\w+(?::\w*)?\]|\{[^}]*(?:=|!)~?\s*\"[^}]*\}|\w+:\w+:\w+|\b(?:histogram_quantile"
+    r"|increase|irate|\w+_over_time)\s*\("
+    r"|\b(?:sum|avg|max|min|count|topk|bottomk)\s+(?:by|without)\s*\(|\b(?:sum|avg|max|min"
+    r"|count)\s*\(.*\)\s*(?:by|without)\s*\(|^\w+_\w+\{[^}]*\}",
     re.DOTALL,
 )
 _LOGQL = re.compile(
-    r"^\{\s*\w+\s*(?:=~|!~|!=|=)\s*\"[^\"]*\"[^}]*\}\s*(?:\|[=~]|!~|!=|\|\s*(?:json|logfmt|pattern|line_format|unwrap))"
+    r"^\{\s*\w+\s*(?:=~|!~|!=|=)\s*\"[^\"]*\"[^}]*\}\s*(?:\|[=~]|!~|!=|\|\s*(?:json|logfmt"
+    r"|pattern|line_format|unwrap))"
 )
-_REDIS = frozenset(
-    """ACL AUTH BGREWRITEAOF BGSAVE CLIENT CLUSTER CONFIG DBSIZE DEBUG DECR DEL DUMP EVAL EXISTS EXPIRE EXPIREAT FAILOVER FLUSHALL
-    FLUSHDB GET GETEX HDEL HGET HGETALL HKEYS HLEN HSET INCR INFO KEYS LASTSAVE LATENCY LINDEX LLEN LPOP LPUSH LRANGE LREM LTRIM MEMORY
-    MGET MODULE MONITOR MSET OBJECT PERSIST PEXPIRE PING PTTL PUBLISH RANDOMKEY REPLICAOF RESTORE ROLE RPOP RPUSH SADD SAVE SCAN SCARD
-    SCRIPT SELECT SENTINEL SET SETEX SHUTDOWN SLAVEOF SLOWLOG SMEMBERS SREM SUBSCRIBE SWAPDB TTL TYPE UNLINK WAIT XACK XADD XGROUP XINFO
-    XLEN XPENDING XRANGE XREAD XTRIM ZADD ZCARD ZCOUNT ZRANGE ZREM ZSCORE""".split()
+_REDIS = programs.names(
+    """
+    ACL AUTH BGREWRITEAOF BGSAVE CLIENT CLUSTER CONFIG DBSIZE DEBUG DECR DEL DUMP EVAL EXISTS EXPIRE EXPIREAT
+    FAILOVER FLUSHALL FLUSHDB GET GETEX HDEL HGET HGETALL HKEYS HLEN HSET INCR INFO KEYS LASTSAVE LATENCY
+    LINDEX LLEN LPOP LPUSH LRANGE LREM LTRIM MEMORY MGET MODULE MONITOR MSET OBJECT PERSIST PEXPIRE PING PTTL
+    PUBLISH RANDOMKEY REPLICAOF RESTORE ROLE RPOP RPUSH SADD SAVE SCAN SCARD SCRIPT SELECT SENTINEL SET SETEX
+    SHUTDOWN SLAVEOF SLOWLOG SMEMBERS SREM SUBSCRIBE SWAPDB TTL TYPE UNLINK WAIT XACK XADD XGROUP XINFO XLEN
+    XPENDING XRANGE XREAD XTRIM ZADD ZCARD ZCOUNT ZRANGE ZREM ZSCORE
+    """
 )
 
 
@@ -141,15 +162,18 @@ def parses_as_promql(text: str) -> bool:
     return True
 
 
+_STATEMENT = re.compile(r"^\s*(?:from|import|def|class|with|return|print)\b")
 _ASSIGNMENT = re.compile(
-    r"^(?:[A-Za-z_]\w*\+?=(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\$\((?:[^()]|\([^()]*\))*\)|[^\s\"'$`(]*(?:\$\{?\w+[^\s\"'$`(]*)*)\s+)+(?=[^\s#\\])"
+    r"^(?:[A-Za-z_]\w*\+?=(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\$\((?:[^()]|\([^()]*\))*\)"
+    r"|[^\s\"'$`(]*(?:\$\{?\w+[^\s\"'$`(]*)*)\s+)+(?=[^\s#\\])"
 )
 _PATH = re.compile(r"^(?:\.{1,2}/|~/|/)?(?:[\w.@${}<>-]+/)+[\w.@${}<>-]+$|^\./\S+$|^[\w.-]+\.(?:sh|py|pl|rb)$")
 _EVIDENCE = re.compile(r"(?:^|\s)--?[A-Za-z]|[|$\"'`<>*=]|&&|(?:^|\s)[~.]?/|\.\w+(?:\s|$)")
 _COLUMNS = re.compile(r"\S(?: {2,}|\t+)\S.*\S(?: {2,}|\t+)\S")
 _PROSE = re.compile(r"^[A-Za-z][\w'’,-]*(?: [\w'’(),-]+){2,}[.:!?]?$")
 _BLOCKS = re.compile(
-    r"^(?:for\s+\(?\(?\w+.*|while\s.+|until\s.+|if\s+(?:\[|!|\w+.*;\s*then|\S+\s).*|case\s+\S+\s+in|\w[\w-]*\(\)\s*\{?|function\s+\w+.*|\(\(?.+|\{\s+\S.*|\[\[?\s.+)"
+    r"^(?:for\s+\(?\(?\w+.*|while\s.+|until\s.+|if\s+(?:\[|!|\w+.*;\s*then|\S+\s).*"
+    r"|case\s+\S+\s+in|\w[\w-]*\(\)\s*\{?|function\s+\w+.*|\(\(?.+|\{\s+\S.*|\[\[?\s.+)"
 )
 
 
@@ -158,6 +182,11 @@ def strip_assignments(line: str) -> str:
     stripped = line.strip()
     found = _ASSIGNMENT.match(shell.mask(stripped))
     return stripped.encode()[len(shell.mask(stripped)[: found.end()].encode()) :].decode() if found else stripped
+
+
+def is_command(line: str) -> bool:
+    """Whether a shell command begins on this line, whatever the block says; statements of Python look like some."""
+    return is_shell(line, tagged=False) and _STATEMENT.match(line) is None
 
 
 def is_shell(line: str, *, tagged: bool, loose: bool = True) -> bool:

@@ -17,20 +17,17 @@ from harness.model.runbook import (
     Unclassified,
 )
 from harness.model.source import Source
-from harness.runbooks import fences, inline, kinds, language, steps
+from harness.runbooks import fences, inline, kinds, labels, language, steps, variables
 from harness.runbooks.language import Hint
-from harness.runbooks.markdown import Block, Code, Heading, Inline, Item, Listing, Paragraph, Piece, Row, Rule, Table
+from harness.runbooks.markdown import Block, Code, Heading, Inline, Item, Listing, Paragraph, Row, Rule, Table
 from harness.runbooks.sessions import Sessions
 from harness.runbooks.steps import Found
 
-_SETS = re.compile(
-    r"(?m)^\s*(?:[$#] )?(?:(?:export|local|readonly|declare|typeset)\s+(?:-\w+\s+)*)?([A-Za-z_]\w*)=|\bfor\s+([A-Za-z_]\w*)\s+in\b|\bread\s+(?:-\w+\s+(?:\"[^\"]*\"\s+|'[^']*'\s+)?)*([A-Za-z_]\w*)"
-    r"|[;&]\s*(?:export\s+)?([A-Za-z_]\w*)=|\bexport\s+([A-Za-z_]\w*)="
-)
 _MANUAL = frozenset(SectionKind) - {SectionKind.OTHER}
 _WORKING = frozenset({SectionKind.DIAGNOSIS, SectionKind.RESOLUTION, SectionKind.VERIFICATION, SectionKind.ROLLBACK})
 _CONTAINERS = re.compile(
-    r"^(?:diagnos|investigat|triag|resol|mitigat|recover|remed|fix|verif|validat|roll ?-?back|revert|prevent|symptom|escalat)",
+    r"^(?:diagnos|investigat|triag|resol|mitigat|recover|remed|fix|verif|validat|roll ?-?back"
+    r"|revert|prevent|symptom|escalat)",
     re.IGNORECASE,
 )
 
@@ -60,10 +57,11 @@ class Outliner:
     def __init__(self, path: str, blocks: Sequence[Block]) -> None:
         self._path = path
         self._blocks = blocks
-        self._sessions = Sessions(_settled(blocks))
+        self._sessions = Sessions(variables.settled(blocks))
         self._headings: list[Heading] = []
         self._procedures: list[Procedure] = []
         self._unclassified: list[Unclassified] = []
+        self._line = self._last = 1
         self._begin(1)
 
     def outline(self) -> Outline:
@@ -78,7 +76,7 @@ class Outliner:
                 self._block(block)
                 self._last = max(self._last, getattr(block, "end", block.line))
         self._finish(self._last)
-        title = next((_title(block) for block in self._blocks if isinstance(block, Heading)), "")
+        title = next((labels.title(block) for block in self._blocks if isinstance(block, Heading)), "")
         return Outline(title, tuple(self._procedures), tuple(self._unclassified))
 
     def _begin(self, line: int) -> None:
@@ -93,7 +91,7 @@ class Outliner:
 
     def _default(self) -> SectionKind:
         for heading in reversed(self._headings):
-            title = _title(heading)
+            title = labels.title(heading)
             kind = kinds.is_section_heading(title)
             if kind and (
                 heading is self._headings[-1]
@@ -104,7 +102,7 @@ class Outliner:
 
     @property
     def _heading(self) -> str:
-        return _title(self._headings[-1]) if self._headings else ""
+        return labels.title(self._headings[-1]) if self._headings else ""
 
     @property
     def _kind(self) -> SectionKind:
@@ -116,7 +114,7 @@ class Outliner:
         if not sections:
             return
         source = Source(self._path, self._line, max(last, self._line))
-        path = tuple(_title(heading) for heading in self._headings)
+        path = tuple(labels.title(heading) for heading in self._headings)
         procedure = Procedure(path, sections, source, self._purpose)
         working = any(section.kind in _WORKING and section.title for section in sections)
         informative = {SectionKind.SYMPTOMS, SectionKind.ESCALATION, SectionKind.PREVENTION}
@@ -173,14 +171,14 @@ class Outliner:
         self._sessions.reset()
 
     def _paragraph(self, content: Inline) -> None:
-        if _has_label(content):
+        if labels.present(content):
             for line in content.lines():
                 self._line_of(line)
         else:
             self._text(content, "")
 
     def _line_of(self, line: Inline) -> None:
-        label, rest = _label(line)
+        label, rest = labels.split(line)
         if not label:
             self._text(line, "")
             return
@@ -189,7 +187,7 @@ class Outliner:
             self._nested(kind, label, line.line)
             self._lead = label
             if rest.text.strip():
-                self._text(rest, "")
+                self._text(rest, "", said=True)
         elif rest.text.strip():
             self._text(rest, label)
         else:
@@ -215,27 +213,28 @@ class Outliner:
 
     _depth = 0
 
-    def _text(self, content: Inline, label: str) -> None:
-        text = _clean(content.text)
-        if (
-            label
-            and label.lower() == "purpose"
-            or not (self._purpose or label or self._stack[-1].items or self._stack[0].title)
+    def _text(self, content: Inline, label: str, *, said: bool = False) -> None:
+        """A line or paragraph. `said`: it follows a section's label on its line, so it belongs to the section whatever it says."""
+        text = labels.clean(content.text)
+        if (label and label.lower() == "purpose") or not (
+            self._purpose or label or self._stack[-1].items or self._stack[0].title
         ):
             self._purpose = self._purpose or text[:400]
-        title = label or _sentence(text)
+        title = label or labels.sentence(text)
         found = tuple(inline.found(content, self._kind, self._path, self._sessions))
         source = Source(self._path, content.line, content.end)
         if found:
             self._lead = title
             self._add(self._conditional(Step(title, found, source), text))
+        elif said and self._kind in _MANUAL:
+            self._add(Step(title, (Manual(text, source),), source))
         elif self._kind in _WORKING and not text.endswith(":") and kinds.imperative(text) and len(text) < 300:
             self._add(self._conditional(Step(title, (Manual(text, source),), source), text))
-        self._lead = _last_sentence(text) or self._lead
+        self._lead = labels.last_sentence(text) or self._lead
 
     def _conditional(self, step: Step, text: str) -> Found:
         if kinds.condition(text) and step.actions:
-            return Branch(_sentence(text), BranchKind.CONDITION, (step,), step.source)
+            return Branch(labels.sentence(text), BranchKind.CONDITION, (step,), step.source)
         return step
 
     def _code(self, code: Code) -> None:
@@ -243,7 +242,7 @@ class Outliner:
         title = kinds.numbered(lead)[1].rstrip(":") or self._heading
         entries = tuple(fences.Reader(code, self._path, self._sessions).entries())
         found = steps.of_block(entries, title, self._path)
-        commanded = any(isinstance(entry, fences.Command) for entry in entries)
+        commanded = any(isinstance(entry, Command) for entry in entries)
         if not commanded and language.hint(code.info) not in {Hint.SHELL, Hint.SQL, Hint.PYTHON}:
             found = ()
         if not found:
@@ -252,7 +251,7 @@ class Outliner:
         if kinds.condition(lead) and lead.rstrip().endswith(":") and self._stack[-1].items and not self._conditioned():
             self._add(
                 Branch(
-                    _sentence(lead),
+                    labels.sentence(lead),
                     BranchKind.CONDITION,
                     found,
                     Source(self._path, found[0].source.line, found[-1].source.last),
@@ -272,12 +271,12 @@ class Outliner:
         self._stack, self._depth = stack, depth
         last = listing.items[-1] if listing.items else None
         lead = next((block.inline.text for block in last.blocks if isinstance(block, Paragraph)), "") if last else ""
-        self._lead = _last_sentence(_clean(lead)) if lead.rstrip().endswith(":") else ""
+        self._lead = labels.last_sentence(labels.clean(lead)) if lead.rstrip().endswith(":") else ""
 
     def _item(self, item: Item) -> None:
         first = item.blocks[0] if item.blocks and isinstance(item.blocks[0], Paragraph) else None
         lead = first.inline if first else Inline((), item.line, item.line)
-        label, rest = _label(lead)
+        label, rest = labels.split(lead)
         kind = kinds.exact_section(label) if label and not item.number and not self._depth else None
         blocks = item.blocks[1:] if first else item.blocks
         if kind and (rest.text.strip() or blocks):
@@ -293,8 +292,8 @@ class Outliner:
         self._item_body(item, lead, label, blocks)
 
     def _item_body(self, item: Item, lead: Inline, label: str, blocks: Sequence[Block]) -> None:
-        text = _clean(lead.text)
-        title = (label or _sentence(text)).rstrip(":")
+        text = labels.clean(lead.text)
+        title = (label or labels.sentence(text)).rstrip(":")
         part = _Part(title, item.line, kinds.branch(title) if kinds.condition(title) else BranchKind.LABEL)
         found = tuple(inline.found(lead, self._kind, self._path, self._sessions))
         self._stack.append(part)
@@ -305,14 +304,10 @@ class Outliner:
         del self._stack[self._depth - 1 :]
         self._depth = depth
         nested = tuple(self._frozen(part.items))
-        ordered = bool(item.number)
         whole = self._merged(item, title, text, found, nested)
-        if whole is None:
-            return
-        if ordered and not isinstance(whole, Step | Branch):
-            return
-        self._counted = self._counted or ordered
-        self._add(whole)
+        if whole is not None:
+            self._counted = self._counted or bool(item.number)
+            self._add(whole)
 
     def _merged(
         self, item: Item, title: str, text: str, found: tuple[Command, ...], nested: tuple[Found, ...]
@@ -347,32 +342,13 @@ class Outliner:
         for row in table.rows:
             found = tuple(self._row(row))
             if found:
-                name = next((_clean(cell.text) for cell in row.cells if cell.text.strip()), "")
+                name = next((labels.clean(cell.text) for cell in row.cells if cell.text.strip()), "")
                 self._add(Step(name or self._heading, found, Source(self._path, row.line, row.line)))
         self._lead = ""
 
     def _row(self, row: Row) -> Iterator[Command]:
         for cell in row.cells:
             yield from inline.found(cell, self._kind, self._path, self._sessions)
-
-
-def _settled(blocks: Sequence[Block]) -> frozenset[str]:
-    """The shell variables the document sets anywhere in its code."""
-    names: set[str] = set()
-    for block in _flat(blocks):
-        if isinstance(block, Code) and language.hint(block.info) is not Hint.CODE:
-            for found in _SETS.finditer("\n".join(block.lines)):
-                names.update(filter(None, found.groups()))
-    return frozenset(names)
-
-
-def _flat(blocks: Sequence[Block]) -> Iterator[Block]:
-    for block in blocks:
-        if isinstance(block, Listing):
-            for item in block.items:
-                yield from _flat(item.blocks)
-        else:
-            yield block
 
 
 def _steps_of(item: Found) -> Iterator[Step]:
@@ -385,68 +361,10 @@ def _steps_of(item: Found) -> Iterator[Step]:
 def _texts(blocks: Sequence[Block]) -> Iterator[str]:
     for block in blocks:
         if isinstance(block, Paragraph):
-            yield _clean(block.inline.text)
+            yield labels.clean(block.inline.text)
         elif isinstance(block, Listing):
             for item in block.items:
                 yield from _texts(item.blocks)
-
-
-def _title(heading: Heading) -> str:
-    return _clean(heading.inline.text).strip("# ").rstrip(":")
-
-
-def _clean(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()
-
-
-def _sentence(text: str) -> str:
-    plain = _clean(text)
-    return re.split(r"(?<=[.!?])\s|(?<=:)\s*$|:\s(?=\S)", plain, maxsplit=1)[0][:160].rstrip(":. ")
-
-
-def _last_sentence(text: str) -> str:
-    return re.split(r"(?<=[.!?])\s+", text)[-1][:160]
-
-
-def _has_label(content: Inline) -> bool:
-    return any(_label(line)[0] for line in content.lines())
-
-
-def _label(line: Inline) -> tuple[str, Inline]:
-    """The bold label a line opens with (`**X**:`, `**X:**`, or bold alone), or a plain section name before a colon; and the rest."""
-    pieces = [piece for piece in line.pieces if piece.kind != "html"]
-    while pieces and not pieces[0].text.strip():
-        pieces = pieces[1:]
-    count = 0
-    while count < len(pieces) and pieces[count].kind == "strong":
-        count += 1
-    bold = "".join(piece.text for piece in pieces[:count]).strip()
-    after = pieces[count:]
-    tail = "".join(piece.text for piece in after)
-    if not count:
-        plain = re.match(r"^([A-Z][\w -]{2,30}):\s*$", _clean(line.text))
-        if plain and kinds.exact_section(plain.group(1)):
-            return plain.group(1), Inline((), line.line, line.line)
-        return "", line
-    parenthesis = re.match(r"^\s*(\([^)]*\))\s*(?=:)", tail)
-    if parenthesis:
-        bold, tail = f"{bold} {parenthesis.group(1)}", tail[parenthesis.end() :]
-        after = _without(after, parenthesis.end())
-    if bold.endswith(":") or tail.lstrip().startswith(":") or not tail.strip():
-        cut = len(tail) - len(tail.lstrip().removeprefix(":").lstrip()) if tail.strip() else 0
-        return bold.rstrip(":").strip(), Inline(tuple(_without(after, cut)), line.line, line.end)
-    return "", line
-
-
-def _without(pieces: Sequence[Piece], count: int) -> list[Piece]:
-    """The pieces without their first `count` characters."""
-    left = list(pieces)
-    while left and count >= len(left[0].text):
-        count -= len(left[0].text)
-        left = left[1:]
-    if left and count:
-        left[0] = replace(left[0], text=left[0].text[count:])
-    return left
 
 
 def _unclassified(code: Code, path: str) -> Unclassified:

@@ -13,38 +13,127 @@ _CHOICE = re.compile(r"(?<![\w\]\[$(*.\\])\[[A-Za-z][\w-]*(?:\|[A-Za-z][\w-]*)+\
 _SQUARE = re.compile(r"(?<![\w\]\[$.*\\)}|^'-])\[[A-Za-z][A-Za-z]*(?:[ _-][A-Za-z0-9]+)*\](?![\w\[*+?{}])")
 _DOTS = re.compile(r"[^\s\"'=,;{}()\[\]<>|`]*(?:(?<!\.)\.\.\.(?!\.)|…)[^\s\"';,{}()\[\]<>|`]*")
 _OWNER = re.compile(
-    r"(?<![A-Za-z0-9$])(?:your|my)[-_][A-Za-z][\w-]*(?:\.(?:com|org|net|io|dev|local|internal|example)\b)?|(?<![A-Za-z0-9$])(?:YOUR|MY)_[A-Z][A-Z0-9_]*",
+    r"(?<![A-Za-z0-9$])(?:your|my)[-_][A-Za-z][\w-]*(?:\.(?:com|org|net|io|dev|local|internal"
+    r"|example)\b)?|(?<![A-Za-z0-9$])(?:YOUR|MY)_[A-Z][A-Z0-9_]*",
     re.IGNORECASE,
 )
-_XXX = re.compile(r"(?<![\w$/])(?:[A-Za-z0-9]+[-_])*[xX]{3,}(?:[-_.]?[xX]+)*(?![\w])|(?<!\w)[A-Z]{2,6}X{4,}(?!\w)")
+_XXX = re.compile(
+    r"(?<![\w$/])(?:[A-Za-z0-9]+[-_])*[xX]{3,}(?:[-_.]?[xX]+)*(?![\w])"
+    r"|(?<!\w)[A-Z]{2,6}X{4,}(?!\w)"
+)
 _PATH = re.compile(r"/?(?:path|PATH)/(?:to|TO)/[^\s\"'`;,)]*")
 _DATE = re.compile(
-    r"(?<![A-Za-z%+])(?:YYYY|yyyy)(?:[-_/.]?(?:MM|mm))?(?:[-_/.]?(?:DD|dd))?(?:[-_T]?(?:HH|hh)(?:[-_:]?(?:MM|mm))?(?:[-_:]?(?:SS|ss))?)?(?![A-Za-z])"
+    r"(?<![A-Za-z%+])(?:YYYY|yyyy)(?:[-_/.]?(?:MM|mm))?(?:[-_/.]?(?:DD|dd))?(?:[-_T]?(?:HH"
+    r"|hh)(?:[-_:]?(?:MM|mm))?(?:[-_:]?(?:SS|ss))?)?(?![A-Za-z])"
 )
-_NOUNS = (
-    "NAME NAMESPACE POD NODE HOST HOSTNAME USER USERNAME PASSWORD DB DATABASE CLUSTER BUCKET REGION URL IP ADDRESS PORT PATH FILE FILENAME"
-    " DATE TIMESTAMP VERSION TAG TOKEN KEY SECRET INSTANCE SERVICE RELEASE ID UUID ARN ACCOUNT PROJECT CONTAINER DEPLOYMENT IMAGE VOLUME"
-    " SNAPSHOT BACKUP TABLE SCHEMA QUEUE TOPIC DOMAIN ENDPOINT ENV ENVIRONMENT STACK ZONE GROUP ROLE PID SLOT REVISION COMMIT SHA BRANCH"
-    " APP APPLICATION PRIMARY REPLICA STANDBY TENANT TIME NUMBER SIZE SERVER PVC PV CONTEXT CHANNEL WORKSPACE REPO NS BLOCK SUBSCRIBER PUBLISHER MASTER SLAVE CRON JOB FQDN DNS"
-).split()
+_NOUNS = [
+    "NAME",
+    "NAMESPACE",
+    "POD",
+    "NODE",
+    "HOST",
+    "HOSTNAME",
+    "USER",
+    "USERNAME",
+    "PASSWORD",
+    "DB",
+    "DATABASE",
+    "CLUSTER",
+    "BUCKET",
+    "REGION",
+    "URL",
+    "IP",
+    "ADDRESS",
+    "PORT",
+    "PATH",
+    "FILE",
+    "FILENAME",
+    "DATE",
+    "TIMESTAMP",
+    "VERSION",
+    "TAG",
+    "TOKEN",
+    "KEY",
+    "SECRET",
+    "INSTANCE",
+    "SERVICE",
+    "RELEASE",
+    "ID",
+    "UUID",
+    "ARN",
+    "ACCOUNT",
+    "PROJECT",
+    "CONTAINER",
+    "DEPLOYMENT",
+    "IMAGE",
+    "VOLUME",
+    "SNAPSHOT",
+    "BACKUP",
+    "TABLE",
+    "SCHEMA",
+    "QUEUE",
+    "TOPIC",
+    "DOMAIN",
+    "ENDPOINT",
+    "ENV",
+    "ENVIRONMENT",
+    "STACK",
+    "ZONE",
+    "GROUP",
+    "ROLE",
+    "PID",
+    "SLOT",
+    "REVISION",
+    "COMMIT",
+    "SHA",
+    "BRANCH",
+    "APP",
+    "APPLICATION",
+    "PRIMARY",
+    "REPLICA",
+    "STANDBY",
+    "TENANT",
+    "TIME",
+    "NUMBER",
+    "SIZE",
+    "SERVER",
+    "PVC",
+    "PV",
+    "CONTEXT",
+    "CHANNEL",
+    "WORKSPACE",
+    "REPO",
+    "NS",
+    "BLOCK",
+    "SUBSCRIBER",
+    "PUBLISHER",
+    "MASTER",
+    "SLAVE",
+    "CRON",
+    "JOB",
+    "FQDN",
+    "DNS",
+]
 _ABOUT = re.compile(
-    r"\b(?:table|database|index|subscription|publication|user|role|slot|view|schema|extension|analyze|vacuum|sequence|trigger)"
+    r"\b(?:table|database|index|subscription|publication|user|role|slot|view|schema|extension"
+    r"|analyze|vacuum|sequence|trigger)"
     r"\s+(?:(?:if\s+(?:not\s+)?exists|concurrently|full|verbose)\s+)*([a-z][\w]*)\b(?!\s*\()",
     re.IGNORECASE,
 )
 _UPPER = re.compile(r"^[A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)*$")
-_NOT_UPPER = frozenset(
-    "ENV KEY TIME DATE GROUP ROLE TABLE SCHEMA USER PATH ID PRIMARY REPLICA MASTER SLAVE JOB CRON NUMBER SIZE".split()
+_NOT_UPPER = programs.names(
+    "ENV KEY TIME DATE GROUP ROLE TABLE SCHEMA USER PATH ID PRIMARY REPLICA MASTER SLAVE JOB CRON NUMBER SIZE"
 )
 _PREFIXED = re.compile(r"^([A-Z][A-Z0-9]+(?:-[A-Z0-9]+)*)-[a-z0-9]+$")
-_CODED = frozenset(
-    "--query -X --request -o --output --sort-by -s --signal --state-value -F --columns -e --type --storage-class".split()
+_CODED = programs.names(
+    "--query -X --request -o --output --sort-by -s --signal --state-value -F --columns -e --type --storage-class"
 )
-_LITERAL = frozenset("grep egrep fgrep rg awk sed heroku unset printenv echo printf redis-cli valkey-cli cf".split())
+_LITERAL = programs.names("grep egrep fgrep rg awk sed heroku unset printenv echo printf redis-cli valkey-cli cf")
 _NAMED = re.compile(r"^[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*[-_](?:name|id)$")
-_ENVIRONMENT = frozenset(
-    "HOME PWD OLDPWD PATH SHELL USER LOGNAME HOSTNAME RANDOM SECONDS LINENO EDITOR TERM LANG TMPDIR PPID UID EUID IFS PS1 OPTARG"
-    " REPLY BASH_SOURCE FUNCNAME PIPESTATUS OSTYPE".split()
+_ENVIRONMENT = programs.names(
+    "HOME PWD OLDPWD PATH SHELL USER LOGNAME HOSTNAME RANDOM SECONDS LINENO EDITOR TERM LANG "
+    "TMPDIR PPID UID EUID IFS PS1 OPTARG"
+    " REPLY BASH_SOURCE FUNCNAME PIPESTATUS OSTYPE"
 )
 
 

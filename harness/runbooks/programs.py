@@ -2,6 +2,12 @@
 
 import re
 
+
+def names(text: str) -> frozenset[str]:
+    """The words of `text`, as a set."""
+    return frozenset(text.split())
+
+
 _GNU = """
 awk base64 basename bash bc bunzip2 bzip2 cat cd chgrp chmod chown cksum cmp comm cp crontab csplit cut date dd df diff dig
 dirname dmesg du echo egrep env exec exit export expr false fgrep file find fold free fsck fuser getent grep groupadd groups
@@ -48,47 +54,40 @@ postfix postqueue postsuper systemd-analyze firewall-cmd nmcli mdadm smartctl zp
 chronyc ntpq ethtool arp mtr nmap iperf iperf3 tc virsh qm pct vault-cli view ex vimdiff pgrep
 """
 
-KNOWN = frozenset(" ".join((_GNU, _CLOUD, _CONTAINERS, _DATA, _LANGUAGES, _SERVICES)).split())
+KNOWN = names(f"{_GNU} {_CLOUD} {_CONTAINERS} {_DATA} {_LANGUAGES} {_SERVICES}")
 """Programs recognised by name alone."""
 
 
-def known(word: str) -> bool:
-    """Whether it names a program: by name, or by the shape that control programs have (`…ctl`, `…-cli`, `…adm`)."""
-    return word in KNOWN or (len(word) > 5 and re.fullmatch(r"[a-z][a-z0-9_-]*(?:ctl|-cli|adm)", word) is not None)
-
-
-WORDS = frozenset(
-    """
+WORDS = names("""
     alias at comm compare convert cut date dd diff disown echo env exec exit expand expr false file find flux fold free
     groups head host hub id install ip job jobs join kill last less link locale look mail make man migrate mix monit
     more mount nice op open paste patch perl ping popd pr print ps read rename reset route screen script see select service set
     sleep snap sort source split stat step strings sync tail tee test tilt time timeout top touch trap true type unset
     view ex vault wait watch which who write yes kind go node consul nomad packer rake salt chef puppet pass hey http java ruby
     fly rancher rails service su w k R ab goose flyway crm barman bun tc split
-    """.split()
-)
+    """)
 """Names that are English words as well: outside a shell fence they need more evidence."""
 
-KEYWORDS = frozenset("for while until if case function select { ( [[ [ ! time".split())
+KEYWORDS = names("for while until if case function select { ( [[ [ ! time")
 """Words that open a compound command."""
 
-OPERATOR = frozenset(
-    "kubectl k oc helm helmfile aws az gcloud gsutil terraform docker docker-compose podman stern argocd flux eksctl velero".split()
+OPERATOR = names(
+    "kubectl k oc helm helmfile aws az gcloud gsutil terraform docker docker-compose podman "
+    "stern argocd flux eksctl velero"
 )
 """Programs that run on the operator's machine: they end a session inside a container."""
 
-LAUNCHERS = frozenset(
-    "sudo nohup time env command exec xargs nice watch timeout doas stdbuf setsid flock chroot".split()
-)
+LAUNCHERS = names("sudo nohup time env command exec xargs nice watch timeout doas stdbuf setsid flock chroot")
 """Programs whose operands are another command line."""
 
-CLIS = frozenset(
-    "kubectl k oc helm docker podman docker-compose aws az gcloud gsutil terraform tofu velero trivy ansible promtool amtool pg_dump pg_restore"
-    " pg_basebackup rsync scp argocd flux istioctl eksctl gh heroku flyctl".split()
+CLIS = names(
+    "kubectl k oc helm docker podman docker-compose aws az gcloud gsutil terraform tofu velero "
+    "trivy ansible promtool amtool pg_dump pg_restore"
+    " pg_basebackup rsync scp argocd flux istioctl eksctl gh heroku flyctl"
 )
 """Programs whose sub-commands act on something: without it their name in prose is a mention."""
 
-SHELLS = frozenset("bash sh zsh ash dash ksh /bin/bash /bin/sh /bin/ash /bin/zsh /usr/bin/bash fish".split())
+SHELLS = names("bash sh zsh ash dash ksh /bin/bash /bin/sh /bin/ash /bin/zsh /usr/bin/bash fish")
 """Shells."""
 
 CONSOLES = {
@@ -105,13 +104,19 @@ CONSOLES = {
 }
 """Database consoles, and the options that make them run something and end."""
 
-PYTHONS = frozenset("python python3 ipython".split())
+PYTHONS = names("python python3 ipython")
 """Python interpreters: interactive without a script."""
 
-PERSONAL = frozenset(
-    "vi vim view nano emacs less more htop visudo passwd k9s tmux screen irb pry ipython iex iotop top mc ncdu telnet pgbouncer-cli".split()
+PERSONAL = names(
+    "vi vim view nano emacs less more htop visudo passwd k9s tmux screen irb pry ipython iex "
+    "iotop top mc ncdu telnet pgbouncer-cli"
 )
 """Programs that are of no use without a person at a terminal."""
+
+
+def base(program: str) -> str:
+    """Its name without the folder."""
+    return program.rsplit("/", 1)[-1] or program
 
 
 def known(word: str) -> bool:

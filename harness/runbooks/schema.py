@@ -19,6 +19,6 @@ class Document(msgspec.Struct, frozen=True):
 
 
 def encode(runbook: Runbook) -> bytes:
-    """The reading as JSON, indented, in UTF-8, with a final newline."""
+    """The reading as JSON, indented, in UTF-8."""
     document = Document("rundrill/runbook", VERSION, runbook)
-    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(document), indent=2)

@@ -89,7 +89,7 @@ class Scores:
     aspects: tuple[Score, ...]
 
 
-def load(path: Path) -> Truth:
+def load_truth(path: Path) -> Truth:
     """The ground truth in the JSON file at `path`. InputError where it cannot be read or is of another shape."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Truth)

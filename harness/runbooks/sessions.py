@@ -8,7 +8,8 @@ from harness.runbooks.commands import Setting
 from harness.runbooks.invocations import Session
 
 _ANNOUNCED = re.compile(
-    r"^(?:(?:now|then)\s+)?(?:in|inside|from|within|using|via|run in|run inside|execute in)\s+(?:the\s+|a\s+)?(psql|postgres(?:ql)?|database|db|mysql|mariadb|sql"
+    r"^(?:(?:now|then)\s+)?(?:in|inside|from|within|using|via|run in|run inside"
+    r"|execute in)\s+(?:the\s+|a\s+)?(psql|postgres(?:ql)?|database|db|mysql|mariadb|sql"
     r"|redis(?:-cli)?|mongo(?:sh|db)?|python)(?:\s+(?:shell|console|prompt|session|client))?\b",
     re.IGNORECASE,
 )

@@ -10,7 +10,8 @@ from tree_sitter import Language, Node, Parser
 
 _BASH = Language(tree_sitter_bash.language())
 ANGLE = re.compile(
-    r"(?<![<\\])<(?![\s<=>(&/!-])(?:[^\W\d]|\d+[A-Za-z_ -])[^<>\n;|&$\"`]{0,120}(?<![\s-])>|<[A-Za-z][\w -]*(?:\|[\w -]+)+>"
+    r"(?<![<\\])<(?![\s<=>(&/!-])(?:[^\W\d]|\d+[A-Za-z_ -])[^<>\n;|&$\"`]{0,120}(?<![\s-])>"
+    r"|<[A-Za-z][\w -]*(?:\|[\w -]+)+>"
 )
 """A placeholder in angle brackets."""
 

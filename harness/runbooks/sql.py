@@ -6,15 +6,19 @@ from functools import lru_cache
 
 from sqlglot.dialects import Postgres
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
-_KILLERS = frozenset(
-    "pg_terminate_backend pg_cancel_backend pg_drop_replication_slot pg_promote pg_wal_replay_pause lo_unlink".split()
+from harness.runbooks import programs
+
+_KILLERS = programs.names(
+    "pg_terminate_backend pg_cancel_backend pg_drop_replication_slot pg_promote pg_wal_replay_pause lo_unlink"
 ) - {"pg_wal_replay_pause"}
-_DESTRUCTIVE = frozenset("DELETE DROP TRUNCATE KILL UPDATE PURGE MERGE".split())
+_DESTRUCTIVE = programs.names("DELETE DROP TRUNCATE KILL UPDATE PURGE MERGE")
 _PAIRS = re.compile(
-    r"^(?:reset\s+(?:slave|master|replica|all\s+slaves)|stop\s+(?:slave|replica)|change\s+(?:master|replication)|restore\s"
-    r"|cancel\s+(?:job|quer|session)|flush\s+(?:hosts|tables\s+with)|alter\b.*\bdrop\b|set\s+global\s+(?:super_)?read_only|replace\s+into)",
+    r"^(?:reset\s+(?:slave|master|replica|all\s+slaves)|stop\s+(?:slave|replica)"
+    r"|change\s+(?:master|replication)|restore\s"
+    r"|cancel\s+(?:job|quer|session)|flush\s+(?:hosts|tables\s+with)|alter\b.*\bdrop\b"
+    r"|set\s+global\s+(?:super_)?read_only|replace\s+into)",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -66,7 +70,7 @@ def _by_line_end(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def ends(text: str) -> bool:
-    """Whether a statement is complete: it ends in `;`, `\\G` or `\\gx`, outside of quotes."""
+    r"""Whether a statement is complete: it ends in `;`, `\G` or `\gx`, outside of quotes."""
     stripped = re.sub(r"\s--.*$", "", text.rstrip())
     if re.search(r"\\(?:G|g|gx|watch(?:\s+\d+)?|gexec|crosstabview)$", stripped):
         return True

@@ -109,9 +109,9 @@ def _way(group: _Group, title: str, path: str) -> Branch:
 
 def _steps(group: _Group, title: str, path: str) -> Iterator[Found]:
     for step in _plain_steps(group, title, path):
-        if kinds.condition(step.title) and step.source.line == (group.comments[0].line if group.comments else 0):
-            yield Branch(step.title, BranchKind.CONDITION, (step,), step.source)
-        elif step.number and kinds.condition(step.title):
+        if (kinds.condition(step.title) and step.source.line == (group.comments[0].line if group.comments else 0)) or (
+            step.number and kinds.condition(step.title)
+        ):
             yield Branch(step.title, BranchKind.CONDITION, (step,), step.source)
         else:
             yield step

@@ -11,12 +11,14 @@ from harness.runbooks.quantities import Figure
 from harness.runbooks.statements import Drawn, Said, Statement, Tabled
 
 _RECOVERY = re.compile(
-    r"\b(?:recovery[\s-]+(?P<word>time|point)(?:[\s-]+objectives?)?(?:\s*\((?:RTO|RPO)\))?|(?P<short>RTO|RPO))\b(?:\s*\([^)\d]*\))?(?!\s*/\s*(?:RTO|RPO)|_)",
+    r"\b(?:recovery[\s-]+(?P<word>time|point)(?:[\s-]+objectives?)?(?:\s*\((?:RTO|RPO)\))?"
+    r"|(?P<short>RTO|RPO))\b(?:\s*\([^)\d]*\))?(?!\s*/\s*(?:RTO|RPO)|_)",
     re.IGNORECASE,
 )
 _BOTH = re.compile(r"\b(RTO|RPO)\s*(?:/|and|&)\s*(RTO|RPO)\b[^\d\n]{0,12}", re.IGNORECASE)
 _JOIN = re.compile(
-    r"^[\s*_`\"']*(?:(?:targets?|objectives?|goals?|values?|commitments?|of|is|are|was|for|has|been|set|to|at|most|under|within|below|up|less|than|max(?:imum)?|approx(?:imately)?"
+    r"^[\s*_`\"']*(?:(?:targets?|objectives?|goals?|values?|commitments?|of|is|are|was|for|has"
+    r"|been|set|to|at|most|under|within|below|up|less|than|max(?:imum)?|approx(?:imately)?"
     r"|about|around|a|an|the|our|ideally|typically|currently|:|=|≤|<=|<|~|≈|\||-|–|—|→|\()[\s*_`]*)*$",
     re.IGNORECASE,
 )
@@ -24,13 +26,15 @@ _MEASURED = re.compile(
     r"\b(?:actual|measured|achieved|observed|tested|last|current|latest|result|real)\b", re.IGNORECASE
 )
 _ASIDE = re.compile(
-    r"\b(?:every|each|per|after|default|once|retention|retained|keep|kept|for the last|last)\s*(?:the\s+)?[~<≤]?\s*$",
+    r"\b(?:every|each|per|after|default|once|retention|retained|keep|kept|for the last"
+    r"|last)\s*(?:the\s+)?[~<≤]?\s*$",
     re.IGNORECASE,
 )
 _AVAILABILITY = re.compile(r"\b(?:availability|uptime)\b", re.IGNORECASE)
 _AGREED = re.compile(r"\b(?:SLOs?|SLAs?|service[\s-]level|targets?|objectives?|goals?)\b", re.IGNORECASE)
 _ALARMED = re.compile(
-    r"\b(?:alerts?|alarms?|thresholds?|warning|burn|pages?|fires?|symptoms?|drops?|falls?|fell|exceed\w*|breach\w*)\b",
+    r"\b(?:alerts?|alarms?|thresholds?|warning|burn|pages?|fires?|symptoms?|drops?|falls?|fell"
+    r"|exceed\w*|breach\w*)\b",
     re.IGNORECASE,
 )
 _LATENCY = re.compile(r"\b(?:latency|response[\s-]times?)\b|\bp\d{2,3}\b", re.IGNORECASE)
@@ -38,11 +42,13 @@ _ERRORS = re.compile(r"\b(?:error|5xx|failure)[\s-]*(?:rate|ratio|percentage)\b"
 _BUDGET = re.compile(r"\berror[\s-]budget\b", re.IGNORECASE)
 _QUANTILE = re.compile(r"\bp(\d{2})(?:\.?(\d+))?\b|\b(\d{2}(?:\.\d+)?)(?:th|st|nd|rd)\s+percentile", re.IGNORECASE)
 _ASKED = re.compile(
-    r"^(?:targets?|objectives?|goals?|slos?|slas?|commitments?|values?|requirements?)\b|\b(?:target|objective|goal)\b",
+    r"^(?:targets?|objectives?|goals?|slos?|slas?|commitments?|values?|requirements?)\b"
+    r"|\b(?:target|objective|goal)\b",
     re.IGNORECASE,
 )
 _ASIDE_COLUMN = re.compile(
-    r"actual|measured|achieved|current|status|notes?|strateg|how|descri|mechanism|method|comment|alert|threshold|warning|critical|window|last|source|owner|impact|trigger",
+    r"actual|measured|achieved|current|status|notes?|strateg|how|descri|mechanism|method"
+    r"|comment|alert|threshold|warning|critical|window|last|source|owner|impact|trigger",
     re.IGNORECASE,
 )
 _UPPER_LIMIT = re.compile(r"(?:<|≤|<=|under|below|less than|at most|within|max(?:imum)?)[\s*_`]*$", re.IGNORECASE)
@@ -84,7 +90,7 @@ def _about(under: Sequence[str]) -> str:
 def _recovery(text: str, line: int, subject: str, path: str, *, labelled: bool) -> Iterator[Target]:
     if _MEASURED.search(re.split(r"[:=]", text, maxsplit=1)[0]) and not _AGREED.search(text):
         return
-    marks = [mark for mark in _RECOVERY.finditer(text)]
+    marks = list(_RECOVERY.finditer(text))
     for index, mark in enumerate(marks):
         end = marks[index + 1].start() if index + 1 < len(marks) else len(text)
         segment = text[mark.end() : end]
