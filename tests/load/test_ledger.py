@@ -17,8 +17,8 @@ import pytest
 from harness import clock
 from harness.codec import writes_of
 from harness.errors import InstrumentError
-from harness.load.ledger import checksum, outcome, read_back
-from harness.measuring.lines import read_ledger
+from harness.load.ledger import Writer, checksum, outcome, read_back
+from harness.measuring.lines import Lines, read_ledger
 from harness.model.history import Write, WriteOutcome
 from harness.model.load import LedgerSpec, LedgerWork
 from harness.model.units import SECOND, milliseconds
@@ -170,6 +170,27 @@ async def test_a_role_that_may_not_connect_reads_nothing_and_says_so(server: Ser
 async def test_a_server_that_is_not_there_cannot_be_read() -> None:
     with pytest.raises(InstrumentError, match="refused"):
         await read_back("host=127.0.0.1 port=9 user=postgres", "rundrill_ledger")
+
+
+async def test_the_intent_is_on_disk_before_anything_is_sent(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    file = os.open(path, os.O_WRONLY | os.O_CREAT)
+    on_disk: list[int] = []
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        on_disk.append(sum(line.intent is not None for line in read_ledger(path)[0]))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    dsn = f"host=127.0.0.1 port={server.sockets[0].getsockname()[1]} user=app dbname=app sslmode=disable"
+    lines = Lines(file)
+    await Writer(LedgerWork(ledger=LedgerSpec("d", "app"), dsn=dsn), lines).write(7, clock.now(), clock.now())
+    await lines.flush()
+    assert on_disk[0] == 1
+    [written] = writes(path)
+    assert (written.seq, written.outcome) == (7, FAIL)
+    server.close()
+    os.close(file)
 
 
 class _Diagnosed(psycopg.OperationalError):
