@@ -111,7 +111,8 @@ def check(history: History, moments: Moments) -> Iterator[Finding]:
     elif moments.started is not None and not any(f.check == CHECK for f in found):
         commands = sum(e.event.actor != "preparation" for e in ran)
         how = "to its end" if moments.followed is not None else "until observation ended, not to its end"
-        yield Finding(CHECK, Outcome.PASSED, f"followed {how}: {commands} commands, none of them broken as written")
+        told = "1 command" if commands == 1 else f"{commands} commands"
+        yield Finding(CHECK, Outcome.PASSED, f"followed {how}: {told}, none of them broken as written")
 
 
 def _ran(history: History) -> Iterator[Ran]:

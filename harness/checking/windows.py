@@ -5,6 +5,7 @@ Not for judging samples (series, recovery).
 
 import math
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from harness.model.objectives import Objective
@@ -24,6 +25,7 @@ def probes(window: Ns, period: Ns) -> int:
     return max(0, -(-window // period))
 
 
+@lru_cache(maxsize=65_536)
 def allowed(n: int, ratio: float) -> int:
     """How many of `n` probes may be bad: floor((1 - ratio) n), exactly, for a ratio as it is written in decimals."""
     return math.floor((1 - Fraction(str(ratio))) * n)
@@ -31,9 +33,11 @@ def allowed(n: int, ratio: float) -> int:
 
 def at_most(c: int, n: int, p: float) -> float:
     """P(X <= c) for X ~ Bin(n, p), exact."""
+    if c < 0:
+        return 0.0
     if c >= n or p <= 0:
         return 1.0
-    if c < 0 or p >= 1:
+    if p >= 1:
         return 0.0
     odds, rest, whole = math.log(p), math.log1p(-p), math.lgamma(n + 1)
     terms = (

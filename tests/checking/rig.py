@@ -62,13 +62,13 @@ def _flaps(began: Ns, ended: Ns, dice: random.Random) -> list[Ns]:
     return edges
 
 
-def probed(truth: Truth, dice: random.Random, *, background: float = 0.0, end: float = 26) -> tuple[Sample, ...]:
+def probed(truth: Truth, dice: random.Random, *, background: float = 0.0, end: float = 24) -> tuple[Sample, ...]:
     """What a prober sees of it, each mode at a phase of its own; `background`: the share of stray errors."""
     found = []
     for mode in Mode:
         phase = dice.randrange(PERIOD)
-        for n in range(round((end + 10) * 20)):
-            due = at(-10) + phase + n * PERIOD
+        for n in range(round((end + 5.5) * 20)):
+            due = at(-5.5) + phase + n * PERIOD
             took = truth.answer(due, mode)
             stray = dice.random() < background
             good = took is not None and took <= WITHIN and not stray
@@ -77,7 +77,7 @@ def probed(truth: Truth, dice: random.Random, *, background: float = 0.0, end: f
     return tuple(found)
 
 
-def observed(truth: Truth, dice: random.Random, *, background: float = 0.0, end: float = 26) -> History:
+def observed(truth: Truth, dice: random.Random, *, background: float = 0.0, end: float = 24) -> History:
     """The history of a treated trial with that outage."""
     seen = probed(truth, dice, background=background, end=end)
     return replace(History(header()), events=events(observed=end), samples=seen)
