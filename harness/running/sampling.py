@@ -96,7 +96,7 @@ class Sampling:
         self._instrument = environment.instrument()
         if self._instrument is not None:
             return
-        bound = self._bound()
+        bound = self.bound
         prober = _prober(self.plan, environment, bound)
         await self._start("prober", environment, "harness.probes.prober", prober, "samples.jsonl")
         spec = self.plan.scenario.ledger
@@ -110,7 +110,8 @@ class Sampling:
         stdout.touch()
         self._workers[name] = await environment.start(argv, stdout=stdout, stderr=stderr)
 
-    def _bound(self) -> Ns:
+    @property
+    def bound(self) -> Ns:
         scenario = self.plan.scenario
         steps = sum(step.timeout for step in (*self.plan.prepare, *self.plan.steps))
         return scenario.warm_up + scenario.recovery.horizon + steps + MARGIN
@@ -168,7 +169,7 @@ async def measuring(
         stack.push_async_callback(sampling.stop)
         if plan.scenario.load is not None and environment.instrument() is None:
             sampling.load = await stack.enter_async_context(
-                driving(environment, plan.scenario.load, folder, seed=plan.scenario.seed)
+                driving(environment, plan.scenario.load, folder, seed=plan.scenario.seed, bound=sampling.bound)
             )
         async with _watched(sampling):
             yield sampling

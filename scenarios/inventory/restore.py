@@ -8,7 +8,7 @@ from harness.model.units import minutes, seconds
 from harness.model.verdict import Word
 from harness.scenario import Known, Scenario
 
-from .system import LEDGER, ORDER, READ, SYSTEM, TRAFFIC, objectives
+from .system import KEPT, LEDGER, ORDER, SYSTEM, TRAFFIC, objectives
 
 DROPPED = Scenario(
     title="Somebody drops the orders",
@@ -18,8 +18,8 @@ DROPPED = Scenario(
     follow=("restore",),
     topology=SYSTEM,
     fault=LoseData(database="main", tables=("orders", LEDGER.table), how="drop"),
-    probes=(READ, ORDER),
-    objectives=objectives(READ, ORDER),
+    probes=(KEPT, ORDER),
+    objectives=objectives(KEPT, ORDER),
     load=TRAFFIC,
     ledger=LEDGER,
     recovery=Recovery(rto=minutes(30), rpo=minutes(1), horizon=seconds(20)),

@@ -31,8 +31,9 @@ _SYSTEM = Topology(
             port=8080,
             hosts=("checkout.microservices.svc",),
             env=(
-                ("DATABASE_POOL_MAX_LIFETIME_S", "2"),
-                ("DATABASE_URL", "postgresql://checkout:checkout-secret@postgresql.microservices.svc/checkout"),
+                ("DATABASE_POOL_MAX_LIFETIME_S", "1"),
+                ("DATABASE_POOL_TIMEOUT_S", "0.8"),
+                ("DATABASE_URL", "postgresql://checkout:checkout-secret@postgresql.microservices.svc:5432/checkout"),
             ),
         ),
     ),
@@ -62,7 +63,7 @@ SATURATED = Scenario(
         pace=milliseconds(250),
         timeout=seconds(5),
     ),
-    recovery=Recovery(rto=minutes(15), horizon=seconds(16)),
+    recovery=Recovery(rto=minutes(15), horizon=seconds(22)),
     expect=Known(
         word=Word.INEFFECTIVE,
         because="the text ends only sessions idle for over 5 minutes, so right after a leak it ends none",

@@ -18,5 +18,5 @@ LOCKED = Scenario(
     probes=PROBES,
     objectives=OBJECTIVES,
     load=SHOPPING,
-    recovery=Recovery(rto=minutes(15), horizon=seconds(16)),
+    recovery=Recovery(rto=minutes(15), horizon=seconds(22)),
 )

@@ -26,7 +26,7 @@ JUST_LEAKED = Scenario(
     probes=PROBES,
     objectives=OBJECTIVES,
     load=SHOPPING,
-    recovery=Recovery(rto=minutes(15), horizon=seconds(16)),
+    recovery=Recovery(rto=minutes(15), horizon=seconds(22)),
     expect=Known(
         word=Word.INEFFECTIVE,
         because="the text ends only sessions idle for over 10 minutes, so right after a leak it ends none",

@@ -18,7 +18,7 @@ DATABASE = Postgres(
     schema=SCHEMA,
 )
 
-# Pooled connections live for two seconds, so that the pool must connect anew all the time, as behind a recycling proxy.
+# Pooled connections live for a second, so that the pool must connect anew all the time, as behind a recycling proxy.
 BACKEND = Workload(
     name="backend",
     image="shop",
@@ -26,9 +26,10 @@ BACKEND = Workload(
     hosts=("api.storefront.internal",),
     processes=2,
     env=(
-        ("DATABASE_POOL_MAX_LIFETIME_S", "2"),
+        ("DATABASE_POOL_MAX_LIFETIME_S", "1"),
         ("DATABASE_POOL_SIZE", "5"),
-        ("DATABASE_URL", "postgresql://store_app:store-secret@storefront-db.internal/storefront"),
+        ("DATABASE_POOL_TIMEOUT_S", "0.8"),
+        ("DATABASE_URL", "postgresql://store_app:store-secret@storefront-db.internal:5432/storefront"),
     ),
 )
 

@@ -1,5 +1,6 @@
 """What the service asks of the database, with the names of tables and columns as the settings have them."""
 
+import asyncio
 from typing import LiteralString
 
 from psycopg import sql
@@ -26,6 +27,7 @@ class Queries:
         }
         self._related = settings.feature("recommendations")
         self._totals = settings.feature("order_totals")
+        self._payment_latency = settings.payment_latency
         product = (
             "SELECT {products_id} AS id, {products_name} AS name, {products_category_id} AS category_id, "
             "{products_price_cents} AS price_cents, {products_stock} AS stock FROM {products} "
@@ -101,6 +103,9 @@ class Queries:
                 raise Refused(404, f"no product {product}")
             if row["stock"] < quantity:
                 raise Refused(409, f"{row['stock']} of product {product} left")
+            await asyncio.sleep(
+                self._payment_latency
+            )  # the payment provider is asked, and the connection is held meanwhile
             await connection.execute(self._take, (quantity, product))
             placed = await (await connection.execute(self._order, (customer, product, quantity))).fetchone()
         return {**(placed or {}), "customer": customer, "product_id": product, "quantity": quantity}

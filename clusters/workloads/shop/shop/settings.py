@@ -28,7 +28,8 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Durations in seconds. `names` maps each of NAMES that is called otherwise to what it is called."""
+    """Durations in seconds. `payment_latency`: how long the payment provider takes to answer, inside the order's transaction.
+    `names` maps each of NAMES that is called otherwise to what it is called."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -45,6 +46,7 @@ class Settings:
     query_timeout: float = 5.0
     statement_timeout_ms: int = 0
     shutdown_timeout: float = 2.0
+    payment_latency: float = 0.0
     metrics_folder: str = ""
     features: Mapping[str, bool] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
@@ -137,6 +139,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         query_timeout=read.seconds("DATABASE_QUERY_TIMEOUT_S", 5.0),
         statement_timeout_ms=read.whole("DATABASE_STATEMENT_TIMEOUT_MS", 0),
         shutdown_timeout=read.seconds("SHUTDOWN_TIMEOUT_S", 2.0),
+        payment_latency=read.seconds("PAYMENT_LATENCY_S", 0.0),
         metrics_folder=read.text("PROMETHEUS_MULTIPROC_DIR", ""),
         features=read.flags(),
         names=read.names(),
