@@ -112,6 +112,7 @@ class Sampling:
 
     @property
     def bound(self) -> Ns:
+        """How long a worker runs at most: what the scenario allows a trial, and a margin."""
         scenario = self.plan.scenario
         steps = sum(step.timeout for step in (*self.plan.prepare, *self.plan.steps))
         return scenario.warm_up + scenario.recovery.horizon + steps + MARGIN
