@@ -35,6 +35,8 @@ async def knock(host: str, port: int, timeout: Ns) -> Answer:
                 writer.transport.abort()
     except asyncio.IncompleteReadError:
         return Answer(now() - begun, "closed")
+    except ConnectionRefusedError:
+        return Answer(now() - begun, "refused")
     except (OSError, TimeoutError) as error:
         return Answer(now() - begun, reason(error))
     return Answer(now() - begun)

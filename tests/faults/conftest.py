@@ -30,7 +30,10 @@ API = Workload(
     image="shop",
     port=8000,
     processes=2,
-    env=(("DATABASE_POOL_SIZE", "2"), ("DATABASE_URL", "postgresql://store_app:secret-of-app@db.store.internal:5432/store")),
+    env=(
+        ("DATABASE_POOL_SIZE", "2"),
+        ("DATABASE_URL", "postgresql://store_app:secret-of-app@db.store.internal:5432/store"),
+    ),
 )
 
 Staged = Callable[..., AbstractAsyncContextManager[Stage]]
