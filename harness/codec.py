@@ -60,8 +60,8 @@ def read_history(folder: Path) -> History:
 def writes_of(lines: Sequence[LedgerLine], place: str) -> tuple[Write, ...]:
     """The writes that a ledger's lines tell of, in the order of their intents.
 
-    An intent without an outcome is `info` (whether it was applied is not known); so is one with several outcomes that
-    contradict each other. StoreError, at `place`, for an outcome without an intent or an id intended twice.
+    An intent without an outcome is `info`: whether it was applied is not known. StoreError, at its line in `place`, for an
+    outcome without an intent, a second outcome, or an id that is intended twice.
     """
     intents: dict[tuple[str, int], Intent] = {}
     outcomes: dict[tuple[str, int], Outcome] = {}

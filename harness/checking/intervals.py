@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from scipy.special import bdtr, betaincinv, ndtri
+from scipy.special import bdtr, betaincc, betaincinv, betaln, ndtri
 
 
 def clopper_pearson_lower(successes: int, n: int, *, confidence: float = 0.95) -> float:
@@ -27,6 +27,27 @@ def wilson_lower(successes: int, n: int, *, confidence: float = 0.95) -> float:
     z, p = float(ndtri(confidence)), successes / n
     spread = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return max(0.0, (p + z * z / (2 * n) - spread) / (1 + z * z / n))
+
+
+def always_valid_lower(successes: int, n: int, *, confidence: float = 0.95) -> float:
+    """A lower limit on P(success) that holds however often it is looked at and whenever one stops (Ville).
+
+    The largest p0 that the mixture e-process with a uniform prior on [p0, 1] rejects; at most as high as Clopper-Pearson's.
+    """
+    least = math.log(1 / (1 - confidence))
+    low, high = 0.0, successes / n if n else 0.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _log_mixture(successes, n - successes, middle) >= least else (low, middle)
+    return low
+
+
+def _log_mixture(successes: int, failures: int, p0: float) -> float:
+    """Log of the mean likelihood over [p0, 1] against that at p0."""
+    if not 0 < p0 < 1:
+        return math.inf if p0 <= 0 else -math.inf
+    above = float(betaln(successes + 1, failures + 1)) + math.log(float(betaincc(successes + 1, failures + 1, p0)))
+    return above - (failures + 1) * math.log1p(-p0) - successes * math.log(p0)
 
 
 def trials_needed(p0: float, *, failures: int = 0, confidence: float = 0.95) -> int:

@@ -1,0 +1,206 @@
+from dataclasses import replace
+
+import pytest
+
+from harness.checking.assess import assess, summary
+from harness.checking.judge import judge
+from harness.model.design import BASELINE, CONTROL, SHAM, TREATED
+from harness.model.objectives import HumanTimes
+from harness.model.units import seconds
+from harness.model.verdict import ArmSummary, Interval, Outcome, Status, Verdict, Word
+from tests.checking.histories import history, outage, reading, terms, with_ledger, write
+
+BACK, NEVER, FINE = outage((0.2, 4)), outage((0.2, 30)), outage()
+GOOD, DOWN = history(), history(CONTROL, NEVER)
+PATIENT = terms(rto=1800)
+
+
+def assessed(*histories, **how):
+    return assess("shop/pool", [judge(h) for h in histories], histories, **how)
+
+
+def test_an_effective_procedure_passes():
+    got = assessed(GOOD, DOWN)
+    assert (got.scenario, got.word, got.outcome) == ("shop/pool", Word.EFFECTIVE, Outcome.PASSED)
+    assert (got.effective, got.necessary, got.harmless) == (True, True, None)
+    assert got.rta == Interval(seconds(3.9625), seconds(4.0125))
+    assert got.human == seconds(315)
+    assert got.rpa is None
+    assert len(got.verdicts) == 2
+
+
+@pytest.mark.parametrize(
+    ("histories", "expect", "outcome", "told"),
+    [
+        ((GOOD, DOWN), None, Outcome.PASSED, ""),
+        ((GOOD, DOWN), Word.EFFECTIVE, Outcome.PASSED, " (as expected, because of X)"),
+        ((history(down=NEVER), DOWN), None, Outcome.FAILED, ""),
+        ((history(down=NEVER), DOWN), Word.INEFFECTIVE, Outcome.PASSED, " (as expected, because of X)"),
+        (
+            (GOOD, DOWN),
+            Word.INEFFECTIVE,
+            Outcome.FAILED,
+            " (expected to be ineffective, because of X; if the text was mended, remove the expectation)",
+        ),
+        ((GOOD,), None, Outcome.INCONCLUSIVE, ""),
+        ((GOOD,), Word.INEFFECTIVE, Outcome.INCONCLUSIVE, ""),
+        ((GOOD,), Word.INCONCLUSIVE, Outcome.INCONCLUSIVE, ""),
+        ((history(down=FINE), DOWN), Word.INVALID, Outcome.INVALID, ""),
+        ((history(down=FINE), DOWN), None, Outcome.INVALID, ""),
+        ((GOOD, history(CONTROL, BACK)), None, Outcome.FAILED, ""),
+    ],
+)
+def test_what_was_expected_passes_if_and_only_if_it_is_what_was_found(histories, expect, outcome, told):
+    got = assessed(*histories, expect=expect, because="of X")
+    plain = assessed(*histories)
+    assert got.outcome is outcome
+    assert got.why == plain.why + (told if expect else "")
+
+
+def test_an_expectation_needs_no_reason():
+    assert assessed(GOOD, DOWN, expect=Word.EFFECTIVE).why.endswith("(as expected)")
+
+
+def verdict(status, arm=TREATED, trial="treated-1"):
+    outcome = {Status.OK: Outcome.PASSED, Status.MISS: Outcome.FAILED, Status.CENSORED: Outcome.FAILED}
+    return Verdict(trial, arm, outcome.get(status, Outcome.INVALID), status, ())
+
+
+def test_an_arm_is_summed_up_with_the_clopper_pearson_limit_over_what_counts():
+    statuses = [Status.OK] * 9 + [Status.MISS, Status.INVALID, Status.NO_BREACH]
+    got = summary(TREATED, [verdict(s) for s in statuses])
+    assert replace(got, bound=0) == ArmSummary(TREATED, 12, ok=9, miss=1, censored=0, no_breach=1, invalid=1)
+    assert got.bound == pytest.approx(0.6058, abs=1e-4)
+    censored = summary(TREATED, [verdict(Status.OK), verdict(Status.CENSORED)])
+    assert (censored.censored, round(censored.bound, 4)) == (1, 0.0253)
+
+
+def test_only_arms_that_were_run_are_summed_up_in_their_order():
+    got = assessed(GOOD, DOWN, history(BASELINE, FINE))
+    assert [a.arm for a in got.arms] == [BASELINE, CONTROL, TREATED]
+    assert [a.n for a in got.arms] == [1, 1, 1]
+
+
+def test_the_interval_over_several_trials_spans_them_all():
+    got = assessed(GOOD, history(down=outage((0.2, 6))), DOWN)
+    assert got.rta == Interval(seconds(3.9625), seconds(6.0125))
+
+
+def test_the_interval_is_open_where_one_trial_did_not_recover():
+    got = assessed(GOOD, history(down=NEVER), DOWN)
+    assert got.rta == Interval(seconds(3.9625), None)
+
+
+def test_trials_that_do_not_count_are_not_in_the_interval():
+    unsteady = history(down=outage((-3, -2), (0.2, 9)))
+    assert assessed(GOOD, unsteady, DOWN).rta == Interval(seconds(3.9625), seconds(4.0125))
+
+
+WRITES = [write(n, -5 + n * 0.05) for n in range(100)]
+
+
+def recorded(seen, *, arm=TREATED, down=BACK):
+    return with_ledger(history(arm, down, judged=terms(rpo=5)), WRITES, reading(seen))
+
+
+def test_loss_is_spanned_as_well():
+    got = assessed(recorded(range(90)), recorded(range(95)), DOWN)
+    assert got.rpa == Interval(seconds(0.245), seconds(0.545))
+
+
+def test_nothing_recorded_is_said_to_be_nothing():
+    got = assess("x", [], [])
+    assert (got.word, got.outcome, got.limits) == (Word.INCONCLUSIVE, Outcome.INCONCLUSIVE, ("nothing was recorded",))
+    assert (got.rta, got.human) == (None, 0)
+
+
+def test_what_is_not_known_is_a_finding():
+    told = [f.why for f in assessed(GOOD).findings]
+    assert told == [
+        "whether it is necessary is not known: the control arm was not run",
+        "whether it is harmless is not known: the sham arm was not run",
+    ]
+    told = [f.why for f in assessed(GOOD, history(CONTROL, FINE), history(SHAM, FINE)).findings]
+    assert told == ["whether it is necessary is not known: no control trial counts"]
+    told = [f.why for f in assessed(GOOD, DOWN, history(CONTROL, BACK), history(SHAM, FINE)).findings]
+    assert told == ["whether it is necessary is not known: the control trials do not settle it"]
+    assert assessed(GOOD, DOWN, history(SHAM, FINE)).findings == ()
+
+
+def limits(*histories, **how):
+    return assessed(*histories, **how).limits
+
+
+def test_all_that_bounds_the_claim_is_said():
+    assert limits(GOOD, DOWN) == (
+        "n = 1: 1 recovered within the RTO, so with 95% confidence at least 5% of such incidents do",
+        (
+            "people's time is not in it: 5.25 min by the declared times, with which it takes 5.317 min: "
+            "longer than the RTO of 10 s"
+        ),
+        "loss of data was not measured",
+        "the sham arm was not run: it is not known what the procedure does to a healthy system",
+        "the baseline arm was not run: that nothing breaks with nothing done rests on each trial's steady state before the fault",
+        "measured on one machine, on simulated (simulated): other hosts and data sizes may recover in other times",
+    )
+
+
+def test_what_the_scenario_says_of_itself_comes_first():
+    assert limits(GOOD, DOWN, caveats=("a small table",))[0] == "a small table"
+
+
+def test_several_trials_are_said_to_be_taken_as_independent_and_those_left_out_are_counted():
+    got = limits(GOOD, GOOD, history(down=NEVER), history(down=FINE), DOWN)
+    assert got[0] == (
+        "n = 3: 2 recovered within the RTO, so with 95% confidence at least 14% of such incidents do, "
+        "if trials are independent"
+    )
+    assert got[1] == "1 of 5 trials do not count and are left out"
+
+
+def test_a_horizon_shorter_than_the_rto_does_not_exclude_that_it_heals_later():
+    assert "the control was watched for 20 s: healing later, within the RTO of 30 min, is not excluded" in limits(
+        history(judged=PATIENT), history(CONTROL, NEVER, judged=PATIENT)
+    )
+    assert not any("watched for" in limit for limit in limits(GOOD, DOWN))
+    assert not any("watched for" in limit for limit in limits(history(judged=PATIENT)))
+    exact = terms(rto=20)
+    assert not any(
+        "watched for" in limit for limit in limits(history(judged=exact), history(CONTROL, NEVER, judged=exact))
+    )
+
+
+def test_an_ineffective_procedure_may_have_worked_later():
+    stuck = limits(history(down=NEVER, judged=PATIENT), history(CONTROL, NEVER, judged=PATIENT))
+    assert "after 20 s nobody looked: a recovery later, within the RTO of 30 min, is not excluded" in stuck
+    assert not any("nobody looked" in limit for limit in limits(history(judged=PATIENT)))
+
+
+def test_peoples_time_is_told_with_what_it_makes_of_the_rto():
+    quick = terms(human=HumanTimes(acknowledge=seconds(1), command=seconds(1)))
+    assert "people's time is not in it: 2 s by the declared times, with which it takes 6.0 s" in limits(
+        history(judged=quick), DOWN
+    )
+    stuck = limits(history(down=NEVER, judged=quick), DOWN)
+    assert "people's time is not in it: 2 s by the declared times" in stuck
+    none = terms(human=HumanTimes(acknowledge=0, command=0))
+    assert not any("people" in limit for limit in limits(history(judged=none), DOWN))
+
+
+def test_the_resolution_of_loss_and_what_no_loss_means_are_told():
+    got = limits(recorded(range(100)), recorded(range(100)), DOWN)
+    assert "a loss of less than 50 ms of writes could go unseen (RPA resolution)" in got
+    assert "no loss in 2 trials still leaves up to 78% of incidents that lose data (95% confidence)" in got
+    lossy = limits(recorded(range(100)), recorded(range(90)), DOWN)
+    assert not any("no loss" in limit for limit in lossy)
+
+
+def test_every_arm_that_was_run_is_not_said_to_be_missing():
+    every = limits(GOOD, DOWN, history(SHAM, FINE), history(BASELINE, FINE))
+    assert not any("was not run" in limit for limit in every)
+    assert "the control arm was not run: it is not known whether the system heals by itself" in limits(GOOD)
+
+
+def test_every_place_it_was_measured_on_is_told():
+    other = replace(DOWN, header=replace(DOWN.header, substrate="local", isolation="namespaces"))
+    assert "local (namespaces) and simulated (simulated)" in limits(GOOD, other)[-1]
