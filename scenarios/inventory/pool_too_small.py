@@ -24,8 +24,8 @@ AS_WRITTEN = Scenario(
     procedure="database connection issues",
     deviations=(RESTART,),
     operator=Operator(database="main", role="user"),
-    topology=SYSTEM.with_workload(API.with_env(DATABASE_POOL_SIZE="1", PAYMENT_LATENCY_S="0.15")),
-    fault=LoadSpike(factor=8),
+    topology=SYSTEM.with_workload(API.with_env(DATABASE_POOL_SIZE="3", PAYMENT_LATENCY_S="0.1")),
+    fault=LoadSpike(factor=12),
     probes=(ORDER,),
     objectives=objectives(ORDER),
     load=LoadProfile(

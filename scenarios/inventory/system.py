@@ -38,12 +38,12 @@ SYSTEM = Topology("inventory", databases=(DATABASE,), workloads=(API,))
 READ = HttpProbe(indicator="read", service="api", path="/products?category=7&limit=5", contains='"products"')
 HISTORY = HttpProbe(indicator="history", service="api", path="/orders?customer=7", contains='"orders"')
 # Customer 8 has a hundred orders from the start, and nothing of the drill adds to them.
-KEPT = HttpProbe(indicator="kept", service="api", path="/orders?customer=8", contains='"orders": 100')
+KEPT = HttpProbe(indicator="kept", service="api", path="/orders?customer=8", contains='"times": 100')
 ORDER = HttpProbe(
     indicator="order",
     service="api",
     path="/orders",
-    body='{"customer": 7, "product": 11, "quantity": 1}',
+    body='{"customer": 7, "product": {n}, "quantity": 1}',
     status=201,
     contains='"id"',
 )
