@@ -79,7 +79,7 @@ def permutation_p(differences: Sequence[float], *, seed: int = 1) -> float:
         extreme = sum(
             abs(math.fsum(s * d for s, d in zip(sign, differences, strict=True))) >= observed for sign in signs
         )
-        return extreme / 2**n
+        return float(extreme / 2**n)
     dice = random.Random(seed)  # noqa: S311 - a permutation test, no secret
     extreme = sum(
         abs(math.fsum(d if dice.random() < 0.5 else -d for d in differences)) >= observed for _ in range(_DRAWS)
