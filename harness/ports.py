@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.errors import Problem
-from harness.model.history import Event, Sample, Scalar
+from harness.model.history import Event, Reading, Sample, Scalar, Write
 from harness.model.topology import Postgres, Topology, Workload
 from harness.model.units import Ns
 from harness.model.verdict import Assessment, Verdict
@@ -220,10 +220,18 @@ class Environment(Protocol):
 
 
 class Instrument(Protocol):
-    """Samples without a prober process: for substrates that have no processes."""
+    """Samples and ledger without processes of ours: for substrates that have no processes."""
 
     def samples(self, since: int) -> Sequence[Sample]:
         """The samples from number `since` on."""
+        ...
+
+    def writes(self) -> Sequence[Write]:
+        """Every write of its ledger so far."""
+        ...
+
+    def reading(self) -> Reading:
+        """A strong read of its ledger, now."""
         ...
 
 

@@ -2,21 +2,30 @@
 come. Nothing is judged here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 import psycopg.conninfo
 
-from harness.codec import writes_of
+from harness import codec
 from harness.errors import InstrumentError
 from harness.load.driver import driving
 from harness.load.ledger import read_back
 from harness.measuring.lines import read_ledger, read_samples
-from harness.model.history import Name, Phase, Sample, Write
-from harness.model.load import InstrumentReport, LedgerLine, LedgerWork, ProberSpec, SqlProbe
+from harness.model.history import Name, Phase, Reading, Sample, Write
+from harness.model.load import (
+    InstrumentReport,
+    Intent,
+    LedgerLine,
+    LedgerWork,
+    Outcome,
+    ProberLine,
+    ProberSpec,
+    SqlProbe,
+)
 from harness.model.units import SECOND, Ns
 from harness.plan import Plan
 from harness.ports import Environment, Instrument, Load, Process, Reporter
@@ -52,7 +61,7 @@ class Sampling:
 
     def writes(self) -> tuple[Write, ...]:
         """The ledger's writes so far."""
-        return writes_of(self._ledger, str(self.folder / "ledger.jsonl"))
+        return codec.writes_of(self._ledger, str(self.folder / "ledger.jsonl"))
 
     def poll(self) -> None:
         """Take in what the workers have written since the last time."""
@@ -70,7 +79,9 @@ class Sampling:
 
     def _new_samples(self) -> Sequence[Sample]:
         if self._instrument is not None:
-            return self._instrument.samples(len(self.samples))
+            seen = self._instrument.samples(len(self.samples))
+            self._store("samples.jsonl", [ProberLine(sample=sample) for sample in seen])
+            return seen
         path = self.folder / "samples.jsonl"
         samples, reports, self._offsets["prober"] = read_samples(path, self._offsets.get("prober", 0))
         self._reports.setdefault("prober", []).extend(reports)
@@ -79,7 +90,12 @@ class Sampling:
     async def settle(self, environment: Environment) -> None:
         """The ledger is closed, and read back strongly, while the fault is still in force; standbys are counted."""
         spec = self.plan.scenario.ledger
-        if spec is None or "ledger" not in self._workers:
+        if spec is None:
+            return
+        if self._instrument is not None:
+            self._ledger.extend(line for write in self._instrument.writes() for line in _lines(write))
+            self._store("ledger.jsonl", self._ledger)
+            self._read(self._instrument.reading())
             return
         await self._end("ledger")
         database = environment.database(spec.database)
@@ -88,8 +104,16 @@ class Sampling:
         except InstrumentError as error:
             self.recorder.record(Name.LEDGER, Phase.FAIL, {"why": str(error)})
             return
+        self._read(reading)
+
+    def _read(self, reading: Reading) -> None:
         self.recorder.reading(reading)
         self.recorder.record(Name.LEDGER, Phase.OK, {"rows": len(reading.rows), "place": reading.place})
+
+    def _store(self, file: str, lines: Iterable[msgspec.Struct]) -> None:
+        """What an instrument without a process knows is kept as a worker's own lines would be."""
+        with (self.folder / file).open("ab") as out:
+            out.writelines(codec.line(line) for line in lines)
 
     async def start(self, environment: Environment) -> None:
         """Start the workers that the scenario asks for."""
@@ -181,25 +205,26 @@ async def _watched(sampling: Sampling) -> AsyncIterator[None]:
     """Poll beside the body; an error of the watcher ends the body and is raised in its stead."""
     body = asyncio.current_task()
     watcher = asyncio.create_task(sampling.watch())
-    failed = False
+    died = False
 
     def stop(task: asyncio.Task[None]) -> None:
-        nonlocal failed
+        nonlocal died
         if body is not None and not task.cancelled() and task.exception() is not None:
-            failed = True
+            died = True
             body.cancel()
 
     watcher.add_done_callback(stop)
     try:
-        yield
+        try:
+            yield
+        finally:
+            watcher.cancel()
+            await asyncio.wait((watcher,))
     except asyncio.CancelledError:
-        if failed and body is not None and body.uncancel() == 0:
-            watcher.result()
-        raise
-    finally:
-        watcher.cancel()
-        with suppress(asyncio.CancelledError, InstrumentError):
-            await watcher
+        # Somebody else's cancellation, even beside ours, is theirs to see.
+        if not died or body is None or body.uncancel() > 0:
+            raise
+        watcher.result()
 
 
 def _prober(plan: Plan, environment: Environment, bound: Ns) -> ProberSpec:
@@ -227,4 +252,12 @@ def _dsn(plan: Plan, environment: Environment, database: str, role: str) -> str:
     passwords = {each.name: each.password for each in (spec.owner, *spec.roles)}
     return psycopg.conninfo.make_conninfo(
         host=peer.host, port=peer.port, dbname=spec.database, user=role, password=passwords.get(role) or None
+    )
+
+
+def _lines(write: Write) -> tuple[LedgerLine, LedgerLine]:
+    """A write as the ledger's own process tells of it."""
+    return (
+        LedgerLine(intent=Intent(write.writer, write.seq, write.checksum, write.invoked)),
+        LedgerLine(outcome=Outcome(write.writer, write.seq, write.done, write.outcome, write.code)),
     )

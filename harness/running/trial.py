@@ -80,22 +80,35 @@ async def _drill(plan: Plan, trial: Trial, environment: Environment, sampling: S
         sampling.tell(watch.feed)
         if trial.arm.fault:
             stage = Stage(environment, sampling.load, folder=sampling.folder, seed=trial.seed)
-            recorder.record(Name.FAULT, Phase.INVOKE, {"fault": str(plan.scenario.fault)})
-            fault.push_async_callback(_healed, recorder)
-            injection = await fault.enter_async_context(plan.scenario.fault.applied_to(stage))
-            fault.push_async_callback(_healing, recorder)
+            injection = await fault.enter_async_context(_in_force(plan, stage, recorder))
             if not _felt(injection, recorder):
                 return
         await _observe(plan, trial, environment, watch, recorder)
         await sampling.settle(environment)
 
 
-async def _healing(recorder: Recorder) -> None:
-    recorder.record(Name.HEAL, Phase.INVOKE)
+@asynccontextmanager
+async def _in_force(plan: Plan, stage: Stage, recorder: Recorder) -> AsyncIterator[Injection]:
+    """The fault, and a record of whether it was undone: what leaves its scope must be what the scope was left by."""
+    left_by: list[BaseException | None] = []
 
+    async def leaving(_: object, error: BaseException | None, __: object) -> None:
+        left_by.append(error)
+        recorder.record(Name.HEAL, Phase.INVOKE)
 
-async def _healed(recorder: Recorder) -> None:
-    recorder.record(Name.HEAL, Phase.OK)
+    async def left(_: object, error: BaseException | None, __: object) -> None:
+        if left_by and error is left_by[0] and not getattr(error, "__notes__", ()):
+            recorder.record(Name.HEAL, Phase.OK)
+        elif left_by:
+            notes = "; ".join(getattr(error, "__notes__", ()))
+            recorder.record(Name.HEAL, Phase.FAIL, {"why": notes or str(error)})
+
+    recorder.record(Name.FAULT, Phase.INVOKE, {"fault": str(plan.scenario.fault)})
+    async with AsyncExitStack() as stack:
+        stack.push_async_exit(left)
+        injection = await stack.enter_async_context(plan.scenario.fault.applied_to(stage))
+        stack.push_async_exit(leaving)
+        yield injection
 
 
 async def _steady(plan: Plan, sampling: Sampling, recorder: Recorder) -> bool:
