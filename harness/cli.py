@@ -307,7 +307,9 @@ def _flat(group: BaseExceptionGroup[InputError]) -> list[InputError]:
 
 
 def _console() -> Console:
-    return Console()
+    """The terminal; a log that nobody looks at gets lines that hold a whole sentence."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, 160))
 
 
 if __name__ == "__main__":
