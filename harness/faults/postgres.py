@@ -1,5 +1,6 @@
 """Faults done to a PostgreSQL server by SQL or by stopping it: an index or data that are gone, a crash."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Literal
 from harness import clock
 from harness.errors import FaultError
 from harness.faults.scope import database, undone
-from harness.faults.server import AGAIN, Server, ServerError, quoted, session, session_if_up, up
+from harness.faults.server import AGAIN, Server, ServerError, brought_up, quoted, session, session_if_up, up
 from harness.model.history import Scalar
 from harness.model.units import milliseconds, seconds
 from harness.ports import Capability, Database, Injection, Stage
@@ -217,8 +218,15 @@ class CrashDatabase:
         if not up(target):
             raise FaultError(f"{self.database}: expected a server that is up, to crash it; it is down")
         pid = target.pid
-        async with undone(target.start, what=str(self)):
-            await target.stop(mode="immediate")
+        # A stop that is under way is not cancelled: started meanwhile, the server would go down afterwards.
+        stopping = asyncio.create_task(target.stop(mode="immediate"))
+
+        async def up_again() -> None:
+            await asyncio.gather(stopping, return_exceptions=True)
+            await brought_up(target)
+
+        async with undone(up_again, what=str(self)):
+            await asyncio.shield(stopping)
             refusal = await refused(target)
             running = up(target)
             yield Injection(

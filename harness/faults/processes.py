@@ -13,7 +13,7 @@ from harness.errors import FaultError, SubstrateError
 from harness.faults import procfs
 from harness.faults.procfs import Seen
 from harness.faults.scope import database, service, undone
-from harness.faults.server import up
+from harness.faults.server import brought_up
 from harness.model.units import Ns, milliseconds, seconds
 from harness.ports import Capability, Injection, Stage
 
@@ -54,13 +54,9 @@ class Kill:
         """Send the signal; afterwards the target runs. FaultError without such a target or signal, or if it is down."""
         number = _number(self.signal)
         processes = self._victims(stage)
-        async with undone(partial(_running_again, stage, self.target), what=str(self)):
+        async with undone(partial(_running_again, stage, self.target, processes), what=str(self)):
             _send(processes, number)
-
-            async def gone() -> bool | None:
-                return None if procfs.present(processes) else True
-
-            await clock.until(gone, deadline=clock.now() + _FELT_WITHIN, every=_LOOK)
+            await _gone(processes)
             left = procfs.present(processes)
             yield Injection(
                 felt=not left,
@@ -137,13 +133,22 @@ class Pause:
             )
 
 
-async def _running_again(stage: Stage, target: str) -> None:
-    """Have the substrate start what does not run; one process of several is brought back by restarting all."""
+async def _gone(processes: Sequence[Seen]) -> None:
+    """Give them time to end."""
+
+    async def gone() -> bool | None:
+        return None if procfs.present(processes) else True
+
+    await clock.until(gone, deadline=clock.now() + _FELT_WITHIN, every=_LOOK)
+
+
+async def _running_again(stage: Stage, target: str, killed: Sequence[Seen]) -> None:
+    """Have the substrate start what does not run; one process of several is brought back by restarting all. A server that
+    has lost a child is up, and recovers by itself."""
+    await _gone(killed)  # one that has its signal and is still there would be taken for running
     workload = service(stage, target)
     if workload is None:
-        # A server that has lost a child is up, and recovers by itself.
-        if not up(database(stage, target)):
-            await database(stage, target).start()
+        await brought_up(database(stage, target))
     elif len(procfs.present(_as_seen(workload.pids))) < workload.spec.processes:
         await workload.restart()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from harness import clock
 from harness.errors import FaultError
 from harness.faults.scope import database, undone
-from harness.faults.server import ServerError, session
+from harness.faults.server import ServerError, brought_up, session
 from harness.ports import Capability, Database, Injection, Stage
 
 _MIB = 1 << 20
@@ -138,4 +138,4 @@ async def _emptied(target: Database, ballast: Path, fd: int) -> None:
     os.close(fd)
     with suppress(FileNotFoundError):
         os.unlink(ballast)  # noqa: PTH108 - a pathlib call would be taken for a slow one
-    await target.start()
+    await brought_up(target)

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import psycopg
 
-from harness.clock import now
+from harness.clock import now, until
 from harness.errors import FaultError, SubstrateError
+from harness.faults import procfs
 from harness.measuring.postgres import Connection, connect, given_up_at, reason
 from harness.model.history import Scalar
 from harness.model.units import SECOND, Ns, milliseconds, seconds
@@ -109,12 +109,29 @@ async def _connected(database: Database, within: Ns) -> Connection:
         raise ServerError(database.spec.name, error, doing="expected to connect as superuser") from error
 
 
+def postmaster(database: Database) -> int | None:
+    """The pid of its postmaster as the substrate knows it; None if it knows of none."""
+    try:
+        return database.pid
+    except SubstrateError:
+        return None
+
+
 def up(database: Database) -> bool:
     """Whether its postmaster runs."""
-    try:
-        return Path(f"/proc/{database.pid}").exists()
-    except SubstrateError:
-        return False
+    pid = postmaster(database)
+    return pid is not None and procfs.seen(pid) is not None
+
+
+async def brought_up(database: Database) -> None:
+    """Start it unless it runs. A substrate that has not yet noticed that it ended would take it for running: it is given
+    time to notice."""
+
+    async def noticed() -> bool | None:
+        return True if postmaster(database) is None or up(database) else None
+
+    await until(noticed, deadline=now() + PATIENCE, every=AGAIN)
+    await database.start()
 
 
 def quoted(identifier: str) -> str:

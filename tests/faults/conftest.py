@@ -1,5 +1,6 @@
 """A small real system to break, in a local environment of its own."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -10,6 +11,9 @@ import pytest
 from harness.model.topology import Postgres, Role, Topology, Workload
 from harness.ports import Capability, Fault, Stage
 from harness.substrates.local import Local
+
+# looptime asks for the current loop in tests that have none, and Python 3.11 then makes one that nobody closes.
+asyncio.set_event_loop(None)
 
 SHOP = Path(__file__).parents[2] / "clusters" / "workloads" / "shop"
 
