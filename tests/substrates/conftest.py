@@ -1,5 +1,6 @@
 """A small topology, and environments of it under either isolation."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -21,6 +22,9 @@ ORDERS = Postgres(
     volume_mb=256,
 )
 TOPOLOGY = Topology("test-shop", databases=(ORDERS,))
+
+# looptime asks for the current loop in tests that have none, and Python 3.11 then makes one that nobody closes.
+asyncio.set_event_loop(None)
 
 Bring = Callable[..., AbstractAsyncContextManager[Environment]]
 

@@ -1,5 +1,7 @@
 """Workloads of a local environment, and how its operator restarts what runs there."""
 
+# A test may wait for a small file or a short program.
+# ruff: noqa: ASYNC240
 import dataclasses
 import os
 import signal
@@ -40,6 +42,13 @@ ready = "/missing"
 [env]
 GREETING = "from the image"
 COLOUR = "red"
+"""
+
+EDIT_AND_RESTART = """
+sed -i 's/blue/green/' /srv/api/.env
+echo 'export EXTRA="a b"' >> /srv/api/.env
+sudo systemctl restart shop-api.service
+service api status
 """
 
 API = Workload(
@@ -104,11 +113,7 @@ async def test_its_variables_come_from_image_topology_and_environment_file(isola
 async def test_the_operator_edits_the_environment_file_and_restarts(namespaces: str, bring: Bring) -> None:
     async with bring(topology()) as environment:
         before = environment.service("api").pids
-        done = await environment.operate(
-            ["bash", "-c", "sed -i 's/blue/green/' /srv/api/.env && echo 'export EXTRA=\"a b\"' >> /srv/api/.env && "
-                           "sudo systemctl restart shop-api.service && service api status"],
-            timeout=20 * SECOND,
-        )  # fmt: skip
+        done = await environment.operate(["bash", "-e", "-c", EDIT_AND_RESTART], timeout=20 * SECOND)
         assert done.ok, done.stderr
         assert done.stdout.startswith("api: active (running)")
         (answer,) = await answers(environment)
@@ -140,7 +145,7 @@ async def test_a_killed_process_is_missed(isolation: str, bring: Bring) -> None:
 
 
 async def test_one_that_fails_to_start_shows_its_log(isolation: str, bring: Bring) -> None:
-    with pytest.raises(SubstrateError, match="(?s)api ended while it started.*it is broken"):
+    with pytest.raises(SubstrateError, match=r"(?s)api ended while it started.*it is broken"):
         async with bring(topology(env=(("BROKEN", "1"),))):
             raise AssertionError("it came up")
 
@@ -152,20 +157,20 @@ async def test_one_that_does_not_listen_is_given_up(
     image.joinpath("serve.py").write_text(
         "import time\nprint('busy', flush=True)\nimport threading; threading.Event().wait()"
     )
-    with pytest.raises(SubstrateError, match="(?s)api is not ready after.*busy"):
+    with pytest.raises(SubstrateError, match=r"(?s)api is not ready after.*busy"):
         async with bring(topology()):
             raise AssertionError("it came up")
 
 
 async def test_an_image_that_is_not_there_is_an_error_that_names_those_that_are(namespaces: str, bring: Bring) -> None:
-    with pytest.raises(SubstrateError, match="image 'ecko': expected one of: echo"):
+    with pytest.raises(SubstrateError, match=r"image 'ecko': expected one of: echo"):
         async with bring(topology(image="ecko")):
             raise AssertionError("it came up")
 
 
 async def test_an_image_with_an_unknown_key_is_refused(namespaces: str, bring: Bring, image: Path) -> None:
     image.joinpath("image.toml").write_text(IMAGE.replace("ready", "raedy"))
-    with pytest.raises(SubstrateError, match="image.toml.*raedy"):
+    with pytest.raises(SubstrateError, match=r"image.toml.*raedy"):
         async with bring(topology()):
             raise AssertionError("it came up")
 
@@ -201,13 +206,13 @@ async def test_a_program_of_ours_is_started_told_and_ended(isolation: str, bring
         await program.send("hello")
 
         async def said() -> list[str] | None:
-            lines = out.read_text().split()  # noqa: ASYNC240 - a small file
+            lines = out.read_text().split()
             return lines if len(lines) == 2 else None
 
         lines = await until(said, deadline=now() + 5 * SECOND)
         assert lines
         assert lines[1] == "hello"
-        assert Path(f"/proc/{program.pid}").exists()  # noqa: ASYNC240
+        assert Path(f"/proc/{program.pid}").exists()
         assert await program.wait(milliseconds(10)) is None
         assert await program.stop() == -2 or program.returncode == 1
         with pytest.raises(BrokenPipeError):

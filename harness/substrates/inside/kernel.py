@@ -22,6 +22,7 @@ MNT_DETACH = 2
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
 
 MOUNT_ATTR_RDONLY = 0x1
 MOUNT_ATTR_NOSUID = 0x2
@@ -86,6 +87,11 @@ def pivot_root() -> None:
 def unshare(flags: int) -> None:
     """Leave the namespaces of the parent (unshare(2))."""
     _checked(_LIBC.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def enter(namespace: int, kind: int) -> None:
+    """Enter the namespace of that descriptor; for CLONE_NEWPID, with the children forked from now on (setns(2))."""
+    _checked(_LIBC.setns(ctypes.c_int(namespace), ctypes.c_int(kind)), "setns")
 
 
 def _prctl(option: int, value: int) -> None:

@@ -40,8 +40,14 @@ class Plan(TypedDict):
     size_mib: int
 
 
+OUR_PROC = "/run/rundrill/proc"
+"""The /proc of the supervisor's pid namespace, where the instruments' own is bound from."""
+
+_PROC_FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+
+
 def build(plan: Plan) -> int:
-    """Make the plan's root the root of this mount namespace; a descriptor of a writable /proc that nobody else has."""
+    """Put the plan's root together, but for /proc; returned is a descriptor of a writable /proc that nobody else has."""
     kernel.loopback_up()
     socket.sethostname(plan["hostname"])
     kernel.mount("none", "/", "", flags=kernel.MS_REC | kernel.MS_PRIVATE)
@@ -63,10 +69,13 @@ def build(plan: Plan) -> int:
         with open(_made(path), "w", encoding="utf-8") as file:
             file.write(text)
     _devices()
-    own_proc = _proc()
+    return _our_proc()
+
+
+def enter() -> None:
+    """Make it the root of everybody in this mount namespace."""
     os.chdir(_NEW)
     kernel.pivot_root()
-    return own_proc
 
 
 def _made(path: str) -> str:
@@ -132,20 +141,31 @@ def _devices() -> None:
         os.symlink(target, f"{_NEW}/dev/{name}")
 
 
-def _proc() -> int:
-    """A read-only /proc for everybody; returned is a writable one that has no place in the tree.
+def _our_proc() -> int:
+    place = _NEW + OUR_PROC
+    os.makedirs(place)
+    kernel.mount("proc", place, "proc", flags=_PROC_FLAGS)
+    writable = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    kernel.unmount(place)
+    kernel.mount("proc", place, "proc", flags=_PROC_FLAGS)
+    _guard(place)
+    return writable
+
+
+def mount_proc() -> None:
+    """Mount the /proc of the caller's pid namespace, which is the system's; before `enter`."""
+    place = f"{_NEW}/proc"
+    os.makedirs(place)
+    kernel.mount("proc", place, "proc", flags=_PROC_FLAGS)
+    _guard(place)
+
+
+def _guard(place: str) -> None:
+    """Make it read-only for everybody.
 
     Where our uid 0 is the host's, the modes of /proc/sys and its like would let us in: only the mount keeps us out.
     """
-    place = f"{_NEW}/proc"
-    os.makedirs(place)
-    flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-    kernel.mount("proc", place, "proc", flags=flags)
-    writable = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    kernel.unmount(place)
-    kernel.mount("proc", place, "proc", flags=flags)
     for name in _HIDDEN:
         if os.path.exists(f"{place}/{name}"):
             kernel.mount("/dev/null", f"{place}/{name}", "", flags=kernel.MS_BIND)
     kernel.set_mount(place, kernel.MOUNT_ATTR_RDONLY)
-    return writable

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TypedDict
 
-from harness.substrates.inside.spawn import Identity, Starter, StartError
+from harness.substrates.inside.spawn import Identity, Started, Starter, StartError
 
 Wait = Generator[None, None, str]
 """Yields while there is something to wait for; returns what went wrong, "" if nothing did."""
@@ -49,10 +49,11 @@ class Spec(TypedDict):
 class Service:
     """One server, up or down. `on_change` is told its pids as the harness sees them."""
 
-    def __init__(self, spec: Spec, starter: Starter, on_change: Callable[["Service"], None]) -> None:
+    def __init__(self, spec: Spec, starter: Starter, proc: int, on_change: Callable[["Service"], None]) -> None:
         self.spec = spec
-        self.pids: dict[int, int] = {}
+        self.pids: dict[int, Started] = {}
         self._starter = starter
+        self._proc = proc
         self._on_change = on_change
 
     def known_as(self, name: str) -> bool:
@@ -69,7 +70,7 @@ class Service:
     def status(self) -> str:
         """One line for the operator."""
         state = "active (running)" if self.pids else "inactive (dead)"
-        return f"{self.spec['name']}: {state}, pids {', '.join(map(str, self.pids)) or 'none'}"
+        return f"{self.spec['name']}: {state}, pids {', '.join(str(pid.own) for pid in self.pids.values()) or 'none'}"
 
     def start(self) -> Wait:
         """Start what is not running, and wait until it is ready."""
@@ -122,7 +123,7 @@ class Service:
         log = os.open(self.spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
             for number in range(self.spec["processes"]):
-                pid, host_pid = self._starter.start(
+                started = self._starter.start(
                     {
                         "argv": self.spec["argv"],
                         "env": {**env, "WORKER": str(number)},
@@ -131,7 +132,7 @@ class Service:
                     },
                     (null, log, log),
                 )
-                self.pids[pid] = host_pid
+                self.pids[started.pid] = started
         except StartError as error:
             return str(error)
         finally:
@@ -150,7 +151,7 @@ class Service:
         if ready["pidfile"]:
             while True:
                 yield self._postmaster_ready()
-        while _listeners(ready["host"], ready["port"]) < self.spec["processes"]:
+        while _listeners(ready, self._proc) < self.spec["processes"]:
             yield False
         answered = False
         while not answered:
@@ -165,16 +166,17 @@ class Service:
                 lines = file.read().split("\n")
         except OSError:
             return False
-        ours = lines[0].isdecimal() and int(lines[0]) in self.pids  # a killed server's file stays
+        ours = lines[0] in {str(pid.own) for pid in self.pids.values()}  # a killed server's file stays
         return ours and len(lines) > 7 and lines[7].strip() in {"ready", "standby"}
 
 
-def _listeners(host: str, port: int) -> int:
+def _listeners(ready: Ready, proc: int) -> int:
     """How many sockets listen at that IPv4 address, counting those that listen at every one (proc_net_tcp(5))."""
     addresses = {
-        f"{int.from_bytes(socket.inet_aton(address), 'little'):08X}:{port:04X}" for address in (host, "0.0.0.0")
+        f"{int.from_bytes(socket.inet_aton(address), 'little'):08X}:{ready['port']:04X}"
+        for address in (ready["host"], "0.0.0.0")
     }
-    with open("/proc/net/tcp", encoding="ascii") as file:
+    with open(os.open("net/tcp", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc), encoding="ascii") as file:
         fields = [line.split() for line in file]
     return sum(1 for field in fields if field[1] in addresses and field[3] == "0A")
 

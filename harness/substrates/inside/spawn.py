@@ -6,22 +6,24 @@ import json
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from typing import NoReturn, TypedDict
+from typing import NamedTuple, NoReturn, TypedDict
 
-from harness.substrates.inside import kernel, landlock
+from harness.substrates.inside import kernel, landlock, root
 
 
 class Identity(TypedDict):
     """Who a program runs as.
 
     In namespaces: user and group number in a user namespace of its own, with a mount namespace if it is not trusted. In
-    process isolation: those of the host, -1 for what the harness has. `confined`: Landlock, with what it may read.
+    process isolation: those of the host, -1 for what the harness has. `hidden` from the system's processes, with a /proc of
+    its own: what measures must not be hit by what a runbook kills. `confined`: Landlock, with what it may read.
     """
 
     uid: int
     gid: int
     nested: bool
     apart: bool
+    hidden: bool
     confined: bool
 
 
@@ -42,36 +44,61 @@ class Program(TypedDict):
     identity: Identity
 
 
+class Started(NamedTuple):
+    """A program's pid as the supervisor, the harness, and it itself know it."""
+
+    pid: int
+    host: int
+    own: int
+
+
+class PidNamespaces(NamedTuple):
+    """Descriptors of the supervisor's, for what is hidden, and the system's."""
+
+    ours: int
+    system: int
+
+
 class StartError(Exception):
     """The program could not be started; the text says why."""
 
 
 class Starter:
-    """Forks and executes. `proc` is a writable /proc of this pid namespace, `host_proc` that of the harness."""
+    """Forks and executes. `proc` is a writable /proc of this pid namespace, `host_proc` that of the harness.
 
-    def __init__(self, *, proc: int, host_proc: int, confinement: Confinement, die_with_us: bool) -> None:
+    Without namespaces there is nothing to enter, and programs are told to die with their parent.
+    """
+
+    def __init__(
+        self, *, proc: int, host_proc: int, confinement: Confinement, namespaces: PidNamespaces | None
+    ) -> None:
         self._proc = proc
         self._host_proc = host_proc
         self._confinement = confinement
-        self._die_with_us = die_with_us
+        self._namespaces = namespaces
 
-    def start(self, program: Program, stdio: Sequence[int]) -> tuple[int, int]:
-        """Its pid here and as the harness sees it. StartError if it is not there or may not be executed."""
+    def start(self, program: Program, stdio: Sequence[int]) -> Started:
+        """Start it. StartError if it is not there or may not be executed."""
         report, told = os.pipe2(os.O_CLOEXEC)
+        if self._namespaces:
+            wanted = self._namespaces.ours if program["identity"]["hidden"] else self._namespaces.system
+            kernel.enter(wanted, kernel.CLONE_NEWPID)
         pid = os.fork()
         if not pid:
             self._become(program, stdio, told)
         os.close(told)
         with open(report, "rb") as file:
-            host_pid, _, trouble = file.read().decode().partition("\n")
+            numbers, _, trouble = file.read().decode().partition("\n")
         if trouble:
             os.waitpid(pid, 0)
             raise StartError(f"{program['argv'][0]}: {json.loads(trouble)}")
-        return pid, int(host_pid)
+        host, own = numbers.split()
+        return Started(pid, int(host), int(own))
 
     def _become(self, program: Program, stdio: Sequence[int], told: int) -> NoReturn:
         try:
-            os.write(told, os.readlink("self", dir_fd=self._host_proc).encode() + b"\n")
+            host_pid = os.readlink("self", dir_fd=self._host_proc)
+            os.write(told, f"{host_pid} {os.getpid()}\n".encode())
             os.setsid()
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             self._take(program["identity"])
@@ -85,6 +112,9 @@ class Starter:
             os._exit(127)
 
     def _take(self, identity: Identity) -> None:
+        if identity["hidden"] and self._namespaces:
+            kernel.unshare(kernel.CLONE_NEWNS)
+            kernel.mount(root.OUR_PROC, "/proc", "", flags=kernel.MS_BIND | kernel.MS_REC)
         if identity["nested"]:
             kernel.unshare(kernel.CLONE_NEWUSER | (kernel.CLONE_NEWNS if identity["apart"] else 0))
             self._map("setgroups", "deny")
@@ -94,7 +124,7 @@ class Starter:
             os.setgroups([])
             os.setresgid(identity["gid"], identity["gid"], identity["gid"])
             os.setresuid(identity["uid"], identity["uid"], identity["uid"])
-        if self._die_with_us:
+        if not self._namespaces:
             kernel.die_with_parent(signal.SIGKILL)
         if identity["confined"]:
             limits = self._confinement

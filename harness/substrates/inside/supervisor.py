@@ -5,7 +5,7 @@ pid 1, so that the kernel ends the rest; in process isolation a parent of the sa
 """
 
 # The standard library's slow modules are avoided: pathlib alone costs more than all the rest of the start.
-# ruff: noqa: PTH100, PTH101, PTH123, PTH208, S103
+# ruff: noqa: PTH100, PTH101, PTH123, S103
 import array
 import json
 import os
@@ -15,13 +15,13 @@ import socket
 import sys
 import time
 from collections.abc import Generator, Sequence
-from typing import TypedDict
+from typing import NoReturn, TypedDict
 
 sys.path.insert(0, os.path.abspath(__file__).rsplit("/harness/", 1)[0])
 
 from harness.substrates.inside import kernel, landlock, root
 from harness.substrates.inside.services import Service, Spec, Wait
-from harness.substrates.inside.spawn import Confinement, Program, Starter, StartError
+from harness.substrates.inside.spawn import Confinement, PidNamespaces, Program, Starter, StartError
 
 LARGEST = 1 << 20
 TICK_S = 0.004
@@ -66,6 +66,8 @@ class Supervisor:
         self._control = control
         self._selector = selectors.DefaultSelector()
         self._starter: Starter
+        self._proc = -1
+        self._adopter = os.getpid()
         self._running: dict[int, Running] = {}
         self._services: dict[str, Service] = {}
         self._jobs: list[Generator[None, None, None]] = []
@@ -76,10 +78,13 @@ class Supervisor:
         if not data:
             return
         boot: Boot = json.loads(data)
-        proc = host_proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._proc = host_proc = _open("/proc")
+        namespaces = None
         try:
             if boot["root"]:
-                proc = root.build(boot["root"])
+                self._proc = root.build(boot["root"])
+                self._adopter, namespaces = self._system()
+                root.enter()
             else:
                 kernel.adopt_orphans()
                 landlock.restrict(writable=boot["writable"], scoped=True)
@@ -87,7 +92,7 @@ class Supervisor:
             self._say({"trouble": str(error)})
             return
         self._starter = Starter(
-            proc=proc, host_proc=host_proc, confinement=boot["confinement"], die_with_us=not boot["root"]
+            proc=self._proc, host_proc=host_proc, confinement=boot["confinement"], namespaces=namespaces
         )
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         listener.bind(boot["socket"])
@@ -95,6 +100,21 @@ class Supervisor:
         listener.listen()
         self._say({"pid": int(os.readlink("self", dir_fd=host_proc)), "landlock": kernel.landlock_version()})
         self._serve(listener)
+
+    def _system(self) -> tuple[int, PidNamespaces]:
+        """Make the pid namespace of the system and its operator; the pid of its init, which mounts its /proc and reaps."""
+        ours = _open("self/ns/pid", self._proc)
+        kernel.unshare(kernel.CLONE_NEWPID)
+        report, told = os.pipe2(os.O_CLOEXEC)
+        init = os.fork()
+        if not init:
+            self._control.close()
+            _init(told)
+        os.close(told)
+        with open(report, encoding="utf-8") as file:
+            if trouble := file.read():
+                raise OSError(trouble)
+        return init, PidNamespaces(ours, _open(f"{init}/ns/pid", self._proc))
 
     def _serve(self, listener: socket.socket) -> None:
         wake, woken = socket.socketpair()
@@ -144,15 +164,15 @@ class Supervisor:
     def _answer(self, request: Request, fds: Sequence[int]) -> None:
         match request["do"]:
             case "start":
-                pid, host_pid = self._starter.start(request["program"], fds)
-                self._running[pid] = {"id": request["id"], "sweep": request["sweep"]}
-                self._say({"id": request["id"], "pid": pid, "host_pid": host_pid})
+                started = self._starter.start(request["program"], fds)
+                self._running[started.pid] = {"id": request["id"], "sweep": request["sweep"]}
+                self._say({"id": request["id"], "pid": started.pid, "host_pid": started.host})
             case "signal":
                 if request["pid"] in self._running:
                     _signal_group(request["pid"], request["number"])
                 self._say({"id": request["id"]})
             case "define":
-                service = Service(request["service"], self._starter, self._changed)
+                service = Service(request["service"], self._starter, self._proc, self._changed)
                 self._services[request["service"]["name"]] = service
                 self._say({"id": request["id"]})
             case _:
@@ -164,7 +184,7 @@ class Supervisor:
         self._say({"id": number, "trouble": trouble})
 
     def _changed(self, service: Service) -> None:
-        self._say({"service": service.spec["name"], "pids": list(service.pids.values())})
+        self._say({"service": service.spec["name"], "pids": [pid.host for pid in service.pids.values()]})
 
     def _operator(self, peer: socket.socket) -> None:
         """Serve one call of the `service` command; it may come from anybody in the environment."""
@@ -220,9 +240,9 @@ class Supervisor:
         self._say({"id": running["id"], "ended": status})
 
     def _sweep(self) -> bool:
-        """Kill the children that nobody here started; whether there were any."""
+        """Kill what lost its parent; whether there was any of it."""
         known = {*self._running, *(pid for service in self._services.values() for pid in service.pids)}
-        left = [pid for pid in children(os.getpid()) if pid not in known]
+        left = [pid for pid in children(self._adopter, self._proc) if pid not in known]
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         return bool(left)
@@ -251,13 +271,35 @@ def _signal_group(pid: int, number: int) -> None:
         return  # nobody is left in it
 
 
-def children(parent: int) -> list[int]:
+def _open(path: str, folder: int | None = None) -> int:
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+
+
+def _init(told: int) -> NoReturn:
+    """Pid 1 of the system: mount its /proc, then reap what loses its parent, until the supervisor ends."""
+    try:
+        root.mount_proc()
+    except OSError as error:
+        os.write(told, str(error).encode())
+        os._exit(1)
+    os.close(told)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    while True:
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            pass
+        signal.sigwait({signal.SIGCHLD})
+
+
+def children(parent: int, proc: int) -> list[int]:
     """The processes whose parent that is, zombies left out."""
     found = []
-    for name in os.listdir("/proc"):
+    for name in os.listdir(proc):
         if name.isdecimal():
             try:
-                with open(f"/proc/{name}/stat", "rb") as file:
+                with open(_open(f"{name}/stat", proc), "rb") as file:
                     state, ppid = file.read().rpartition(b")")[2].split()[:2]
             except OSError:
                 continue
@@ -269,6 +311,7 @@ def children(parent: int) -> list[int]:
 def guarded(control: socket.socket, folder: str) -> None:
     """Process isolation: be the parent that outlives the supervisor, ends what is left, and removes the folder."""
     kernel.adopt_orphans()
+    proc = _open("/proc")
     supervisor = os.fork()
     if not supervisor:
         kernel.die_with_parent(signal.SIGKILL)
@@ -279,7 +322,7 @@ def guarded(control: socket.socket, folder: str) -> None:
         signal.signal(number, signal.SIG_IGN)
     while os.waitpid(-1, 0)[0] != supervisor:
         pass
-    while left := children(os.getpid()):
+    while left := children(os.getpid(), proc):
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         os.waitpid(-1, 0)

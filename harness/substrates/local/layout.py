@@ -66,18 +66,18 @@ class Users:
     @classmethod
     def of(cls, isolation: Isolation) -> Self:
         """In namespaces users of the environment's own; otherwise the harness's, or nobody where that is root."""
-        ours = Identity(uid=-1, gid=-1, nested=False, apart=False, confined=False)
+        ours = Identity(uid=-1, gid=-1, nested=False, apart=False, hidden=True, confined=False)
         if isolation is Isolation.NAMESPACES:
             return cls(
                 ours=ours,
-                postgres=Identity(uid=999, gid=999, nested=True, apart=False, confined=False),
-                app=Identity(uid=998, gid=998, nested=True, apart=False, confined=False),
-                operator=Identity(uid=1000, gid=1000, nested=True, apart=True, confined=False),
+                postgres=Identity(uid=999, gid=999, nested=True, apart=False, hidden=False, confined=False),
+                app=Identity(uid=998, gid=998, nested=True, apart=False, hidden=False, confined=False),
+                operator=Identity(uid=1000, gid=1000, nested=True, apart=True, hidden=False, confined=False),
             )
         number = NOBODY if os.getuid() == 0 else -1
-        server = Identity(uid=number, gid=number, nested=False, apart=False, confined=False)
+        server = Identity(uid=number, gid=number, nested=False, apart=False, hidden=False, confined=False)
         app = server if open_to_all(Path(sys.executable)) else ours
-        operator = Identity(uid=number, gid=number, nested=False, apart=False, confined=True)
+        operator = Identity(uid=number, gid=number, nested=False, apart=False, hidden=False, confined=True)
         return cls(ours=ours, postgres=server, app=app, operator=operator)
 
 
