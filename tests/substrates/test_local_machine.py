@@ -1,0 +1,151 @@
+"""What the local substrate says it can do on a machine, and what to do about what it cannot."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.errors import InputError, SubstrateError
+from harness.model.topology import Topology
+from harness.ports import Capability
+from harness.substrates.local import Local, bringing_up, machine
+from harness.substrates.local.layout import open_to_all
+from tests.substrates.conftest import Bring
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_namespaces_provide_everything_but_clusters(namespaces: str) -> None:
+    assert set(Capability) - Local().provides == {Capability.KUBERNETES, Capability.DOCKER}
+    assert Local().lacks(frozenset({Capability.POSTGRES, Capability.NAMES, Capability.VOLUMES})) == ()
+
+
+def test_process_isolation_lacks_names_and_volumes_and_says_what_to_do(
+    processes: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    switch = tmp_path / "max_user_namespaces"
+    switch.write_text("0\n")
+    monkeypatch.setattr(machine, "_SWITCHES", {str(switch): ("0", "sysctl -w user.max_user_namespaces=10000")})
+    problems = Local().lacks(frozenset({Capability.NAMES, Capability.POSTGRES, Capability.VOLUMES}))
+    remedy = "as root: sysctl -w user.max_user_namespaces=10000"
+    assert [str(problem) for problem in problems] == [
+        f"the local substrate cannot provide private host names here: it needs namespaces\n    {remedy}",
+        f"the local substrate cannot provide size-limited volumes here: it needs namespaces\n    {remedy}",
+    ]
+
+
+def test_in_a_container_the_remedy_is_dockers(processes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_SWITCHES", {})
+    (problem,) = Local().lacks(frozenset({Capability.NAMES}))
+    assert "--security-opt seccomp=unconfined" in problem.remedy
+
+
+def test_without_landlock_there_is_no_contained_shell(processes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.kernel, "landlock_version", lambda: 0)
+    assert Capability.SHELL not in Local().provides
+    (problem,) = Local().lacks(frozenset({Capability.SHELL}))
+    assert "Landlock" in problem.message
+
+
+def test_a_cluster_needs_another_substrate(processes: str) -> None:
+    problems = Local().lacks(frozenset({Capability.DOCKER, Capability.KUBERNETES}))
+    assert {problem.remedy for problem in problems} == {"choose another substrate"}
+
+
+def test_a_meaningless_isolation_is_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNDRILL_ISOLATION", "magic")
+    with pytest.raises(InputError, match="RUNDRILL_ISOLATION=magic: expected namespaces or processes"):
+        _ = Local().provides
+
+
+def test_an_isolation_that_the_machine_forbids_is_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNDRILL_ISOLATION", "namespaces")
+    monkeypatch.setattr(machine, "namespaces_allowed", lambda: False)
+    with pytest.raises(InputError, match="this machine does not allow namespaces"):
+        _ = Local().isolation
+
+
+async def test_a_user_without_a_name_is_told_before_anything_starts(
+    processes: str, bring: Bring, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "own_user", lambda: None)
+    assert Capability.POSTGRES not in Local().provides
+    with pytest.raises(SubstrateError, match=r"(?s)has no entry in /etc/passwd.*>> /etc/passwd"):
+        async with bring(Topology("bare")):
+            raise AssertionError("it came up")
+    assert os.listdir(folder) == []  # noqa: PTH208 - the same without waiting
+
+
+async def test_a_temporary_folder_too_deep_for_sockets_is_told(
+    processes: str, bring: Bring, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bringing_up.tempfile, "tempdir", str(folder / ("x" * 100)))
+    with pytest.raises(SubstrateError, match="set TMPDIR to a shorter one"):
+        async with bring(Topology("bare")):
+            raise AssertionError("it came up")
+
+
+AS_NOBODY = """
+import asyncio, sys
+from pathlib import Path
+from harness.model.units import SECOND
+from harness.substrates.local import Local
+from tests.substrates.conftest import TOPOLOGY
+
+async def main():
+    async with Local().environment(TOPOLOGY, run="nobody", folder=Path(sys.argv[1])) as environment:
+        done = await environment.operate(
+            ["bash", "-c", "psql -Atc 'SELECT count(*) FROM products'; kill -0 $1 || echo kept in", "-", sys.argv[2]],
+            timeout=20 * SECOND,
+        )
+        print(environment.isolation, done.stdout.split())
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.real
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become nobody")
+def test_a_user_without_privileges_can_drill(isolation: str, tmp_path: Path) -> None:
+    python = next(filter(usable_by_nobody, (sys.executable, "/usr/local/bin/python3", "/usr/bin/python3")), None)
+    if python is None:
+        pytest.skip("there is no Python here that nobody may run")
+    folder = Path(f"/tmp/rdn{os.getpid()}")
+    for path in (folder, folder / "run", folder / "tmp"):
+        path.mkdir(mode=0o700)
+        os.chown(path, 65534, 65534)
+    bystander = subprocess.Popen(["setpriv", *NOBODY, "sleep", "60"])
+    try:
+        done = subprocess.run(
+            ["setpriv", *NOBODY, python, "-c", AS_NOBODY, folder / "run", str(bystander.pid)],
+            env={
+                "PATH": os.defpath,
+                "HOME": str(folder),
+                "TMPDIR": str(folder / "tmp"),
+                "RUNDRILL_ISOLATION": isolation,
+                "PYTHONPATH": os.pathsep.join((str(ROOT), *(path for path in sys.path if "site-packages" in path))),
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.stdout, done.stderr) == (f"{isolation} ['2', 'kept', 'in']\n", "")
+        assert list((folder / "tmp").iterdir()) == []
+    finally:
+        bystander.kill()
+        bystander.wait()
+        subprocess.run(["rm", "-r", folder], check=True)
+
+
+NOBODY = ("--reuid=65534", "--regid=65534", "--clear-groups")
+
+
+def usable_by_nobody(python: str) -> bool:
+    """Whether it may run it, and our compiled packages fit it."""
+    if not Path(python).exists() or not open_to_all(Path(python)):
+        return False
+    command = [python, "-c", f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
