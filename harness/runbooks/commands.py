@@ -1,6 +1,7 @@
 """Makes one `Command` from a text that is known to be one: language, placeholders, flags, invocations. Decides nothing else."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from harness.model.runbook import Command, Language
 from harness.model.source import Source
@@ -23,20 +24,33 @@ def make(text: str, language: Language, source: Source, setting: Setting) -> Com
     if language is not Language.BASH:
         ruined = destruction.destructive(text, language, (), None, setting.context)
         return Command(language, text, source, placeholders=found, destructive=ruined, context=setting.context)
+    known = _anatomy(text, setting.context)
+    return replace(
+        known,
+        source=source,
+        placeholders=found,
+        invocations=tuple(replace(call, where=setting.where) for call in known.invocations)
+        if setting.where != "operator"
+        else known.invocations,
+        context=setting.context,
+        directory=setting.directory,
+    )
+
+
+@lru_cache(maxsize=2048)
+def _anatomy(text: str, context: tuple[str, ...]) -> Command:
+    """What a shell command does, wherever it stands: runbooks say the same things often."""
     reading = shell.read(text)
     calls = invocations.read(reading)
     person = flags.interactive(text, calls, reading)
     return Command(
-        language,
+        Language.BASH,
         text,
-        source,
-        placeholders=found,
-        invocations=tuple(replace(call, where=setting.where) for call in calls),
+        Source("", 0),
+        invocations=calls,
         interactive=person,
         blocking=flags.blocking(calls, reading, text),
         tty=flags.tty(calls, needs_person=person),
-        destructive=destruction.destructive(text, language, calls, reading, setting.context),
-        context=setting.context,
-        directory=setting.directory,
+        destructive=destruction.destructive(text, Language.BASH, calls, reading, context),
         sets=reading.sets,
     )

@@ -75,12 +75,13 @@ class Reader:
         self._hint = language.hint(code.info)
         self._allowance = shell.Allowance(sum(map(len, code.lines)))
         self._quiet = True
+        self._prompts: list[re.Match[str] | None] = []
         self._commanded = any(map(language.is_command, self._lines))
 
     def entries(self) -> Iterator[Entry]:
         """The block's entries, in order."""
-        prompts = [index for index, line in enumerate(self._lines) if self._prompt(line)]
-        if prompts:
+        self._prompts = [self._prompt(line) for line in self._lines]
+        if any(self._prompts):
             yield from self._prompted()
             return
         if self._hint is Hint.CODE and not self._mislabelled():
@@ -135,7 +136,7 @@ class Reader:
     def _prompted(self) -> Iterator[Entry]:
         index = 0
         while index < len(self._lines):
-            found = self._prompt(self._lines[index])
+            found = self._prompts[index]
             if found is None:
                 yield self._remark(index)
                 index += 1
@@ -148,10 +149,10 @@ class Reader:
             index += length
 
     def _following(self, index: int) -> Iterator[str]:
-        for line in self._lines[index + 1 :]:
-            if self._prompt(line):
+        for at in range(index + 1, len(self._lines)):
+            if self._prompts[at]:
                 return
-            yield line
+            yield self._lines[at]
 
     def _unprompted(self, line: str) -> str:
         return _CONTINUED.sub("", line) if _CONTINUED.match(line) else line

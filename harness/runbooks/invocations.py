@@ -162,6 +162,8 @@ def _operands(words: tuple[str, ...], valued: frozenset[str]) -> Iterator[str]:
 
 def _option(argv: tuple[str, ...], *names: str) -> str:
     for index, word in enumerate(argv):
+        if not word.startswith("-"):
+            continue
         for name in names:
             if word == name and index + 1 < len(argv):
                 return argv[index + 1]

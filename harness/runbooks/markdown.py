@@ -4,6 +4,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -36,9 +37,8 @@ class Inline:
 
     def lines(self) -> Iterator["Inline"]:
         """One value per source line."""
-        for line in sorted({piece.line for piece in self.pieces}):
-            pieces = tuple(piece for piece in self.pieces if piece.line == line and piece.text != "\n")
-            yield Inline(pieces, line, line)
+        for line, pieces in itertools.groupby(self.pieces, key=lambda piece: piece.line):
+            yield Inline(tuple(piece for piece in pieces if piece.text != "\n"), line, line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,7 @@ def _read(lines: Sequence[str], offset: int) -> Iterator[Block]:
     yield from _blocks(_tree(tokens), offset)
 
 
+@lru_cache(maxsize=1)
 def _parser() -> MarkdownIt:
     return MarkdownIt("commonmark", {"maxNesting": 60}).enable(["table", "strikethrough"])
 
@@ -257,6 +258,11 @@ def _pieces(nodes: Sequence[SyntaxTreeNode], kind: str) -> Iterator[Piece]:
 
 def _placed(pieces: Sequence[Piece], raw: str, line: int) -> tuple[Piece, ...]:
     """The same pieces with their lines: a code span may hold line ends that the parser turned to spaces."""
+    if "\n" not in raw:
+        return tuple(
+            Piece(piece.kind, piece.text.rsplit("\0", 1)[-1].strip() if "\0" in piece.text else piece.text, line)
+            for piece in pieces
+        )
     placed: list[Piece] = []
     at = 0
     for piece in pieces:

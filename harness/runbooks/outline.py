@@ -214,7 +214,7 @@ class Outliner:
     _depth = 0
 
     def _text(self, content: Inline, label: str, *, said: bool = False) -> None:
-        """A line or paragraph. `said`: it follows a section's label on its line, so it belongs to the section whatever it says."""
+        """A line or paragraph. `said`: it follows a section's label on its line and belongs to it, whatever it says."""
         text = labels.clean(content.text)
         if (label and label.lower() == "purpose") or not (
             self._purpose or label or self._stack[-1].items or self._stack[0].title

@@ -100,12 +100,12 @@ def complete(lines: Sequence[str], start: int, allowance: Allowance) -> int:
     while end < len(lines) and _dangling(lines[end - 1]):
         end += 1
     first = end
-    end = _after_heredocs(lines, start, end)
+    end = _after_heredocs(lines, start, end, allowance)
     if _whole(lines[start:end], allowance):
         return end
     for index in range(end, min(len(lines), start + _WINDOW)):
         if _CLOSER.search(lines[index]) and not _dangling(lines[index]):
-            end = _after_heredocs(lines, start, index + 1)
+            end = _after_heredocs(lines, start, index + 1, allowance)
             if _whole(lines[start:end], allowance):
                 return end
     return first
@@ -116,15 +116,13 @@ def _whole(lines: Sequence[str], allowance: Allowance) -> bool:
     return allowance.spend(len(text)) and read(text).valid
 
 
-def _after_heredocs(lines: Sequence[str], start: int, end: int) -> int:
+def _after_heredocs(lines: Sequence[str], start: int, end: int, allowance: Allowance) -> int:
     marks = [found.group(1) for line in lines[start:end] for found in _HEREDOC.finditer(line)]
     for mark in marks:
-        found = next(
-            (index for index in range(end, min(len(lines), start + 5 * _WINDOW)) if lines[index].strip() == mark), None
-        )
-        if found is None:
-            if any(line.strip() == mark for line in lines[start:end]):
-                continue
+        last = min(len(lines), start + 5 * _WINDOW)
+        found = next((index for index in range(end, last) if lines[index].strip() == mark), None)
+        allowance.spend(10 * ((last if found is None else found) - end))
+        if found is None or allowance.left < 0:
             return end
         end = found + 1
     return end

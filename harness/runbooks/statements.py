@@ -91,7 +91,7 @@ def _lines(inline: Inline, under: tuple[str, ...], label: str) -> Iterator[State
     lines = list(inline.lines())
     for index, line in enumerate(lines):
         label = bold(line.pieces) or label
-        rest = " ".join(one.text for one in lines[index + 1 :] if not bold(one.pieces))
+        rest = " ".join(one.text for one in lines[index + 1 : index + 6] if not bold(one.pieces))
         yield Statement(line.pieces, line.line, under, label, rest)
 
 

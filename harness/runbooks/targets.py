@@ -70,8 +70,10 @@ def _of(one: Said, path: str) -> Iterator[Target]:
     match one:
         case Statement():
             subject = _about(one.under)
-            yield from _recovery(one.text, one.line, subject, path, labelled=True)
-            yield from _service(one, subject, path)
+            text = one.text
+            if any(map(str.isdigit, text)) or "zero" in text:
+                yield from _recovery(text, one.line, subject, path, labelled=True)
+                yield from _service(one, subject, path)
         case Tabled():
             yield from _tabled(one.table, _about(one.under), path)
         case Drawn():
@@ -88,9 +90,11 @@ def _about(under: Sequence[str]) -> str:
 
 
 def _recovery(text: str, line: int, subject: str, path: str, *, labelled: bool) -> Iterator[Target]:
+    marks = list(_RECOVERY.finditer(text))
+    if not marks:
+        return
     if _MEASURED.search(re.split(r"[:=]", text, maxsplit=1)[0]) and not _AGREED.search(text):
         return
-    marks = list(_RECOVERY.finditer(text))
     for index, mark in enumerate(marks):
         end = marks[index + 1].start() if index + 1 < len(marks) else len(text)
         segment = text[mark.end() : end]
