@@ -20,6 +20,7 @@ MARGIN: Final = 1.25
 FEWEST_BLOCKS: Final = 4
 """With fewer, numbers are told and nothing is concluded: no test can reach p < .05."""
 
+_MOST: Final = 700.0
 _EXACT_BLOCKS: Final = 14
 _DRAWS: Final = 20_000
 
@@ -49,7 +50,7 @@ def compare(blocks: Sequence[tuple[Ns, Ns]], *, margin: float = MARGIN, seed: in
     logs = [math.log(new) - math.log(old) for old, new in blocks]
     n, mean = len(logs), fmean(logs)
     spread = stdev(logs) / math.sqrt(n) if n > 1 else math.inf
-    two, one = _times(_t(n, 0.975), spread), _times(_t(n, 0.95), spread)
+    two, one = _t(n, 0.975) * spread, _t(n, 0.95) * spread
     sigma = math.sqrt(fmean([_variance([b[side] for b in blocks]) for side in (0, 1)]))
     limit = _exp(mean + one)
     if n < FEWEST_BLOCKS or mean - one <= math.log(margin) < mean + one:
@@ -105,12 +106,9 @@ def _t(n: int, confidence: float) -> float:
     return float(stdtrit(n - 1, confidence)) if n > 1 else math.inf
 
 
-def _times(quantile: float, spread: float) -> float:
-    return math.inf if math.inf in (quantile, spread) else quantile * spread
-
-
 def _exp(value: float) -> float:
-    return math.inf if value == math.inf else math.exp(value)
+    """E to the `value`; infinite where that is more than a float holds."""
+    return math.exp(value) if value < _MOST else math.inf
 
 
 def _variance(times: Sequence[Ns]) -> float:

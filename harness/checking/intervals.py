@@ -2,8 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 from scipy.special import bdtr, betaincc, betaincinv, betaln, ndtri
+
+_HALVINGS: Final = 50
 
 
 def clopper_pearson_lower(successes: int, n: int, *, confidence: float = 0.95) -> float:
@@ -36,7 +39,7 @@ def always_valid_lower(successes: int, n: int, *, confidence: float = 0.95) -> f
     """
     least = math.log(1 / (1 - confidence))
     low, high = 0.0, successes / n if n else 0.0
-    for _ in range(60):
+    for _ in range(_HALVINGS if successes else 0):
         middle = (low + high) / 2
         low, high = (middle, high) if _log_mixture(successes, n - successes, middle) >= least else (low, middle)
     return low
@@ -44,8 +47,6 @@ def always_valid_lower(successes: int, n: int, *, confidence: float = 0.95) -> f
 
 def _log_mixture(successes: int, failures: int, p0: float) -> float:
     """Log of the mean likelihood over [p0, 1] against that at p0."""
-    if not 0 < p0 < 1:
-        return math.inf if p0 <= 0 else -math.inf
     above = float(betaln(successes + 1, failures + 1)) + math.log(float(betaincc(successes + 1, failures + 1, p0)))
     return above - (failures + 1) * math.log1p(-p0) - successes * math.log(p0)
 

@@ -131,3 +131,26 @@ def test_times_that_are_none_are_an_error(made):
 def test_a_margin_that_is_none_is_an_error():
     with pytest.raises(ValueError, match="a margin above 1"):
         compare([(1, 1)], margin=1)
+
+
+def test_intervals_too_wide_for_a_float_are_open():
+    got = compare([(1, 1), (1, 10**80)])
+    assert (got.lo >= 0, got.hi, got.outcome) == (True, math.inf, Outcome.INCONCLUSIVE)
+
+
+def test_the_draws_are_those_of_the_seed():
+    made = noisy(1.05, n=20)
+    logs = [math.log(new) - math.log(old) for old, new in made]
+    assert compare(made, seed=5).p == permutation_p(logs, seed=5)
+    assert permutation_p(logs, seed=5) != permutation_p(logs, seed=6)
+    assert compare(made).p == permutation_p(logs, seed=1)
+    assert permutation_p([1.0] * 20) == 1 / 20_001
+
+
+def test_the_spread_is_taken_over_both_arms():
+    steady, wild = [100, 100, 100, 100], [50, 100, 200, 400]
+    one, other = compare(list(zip(steady, wild, strict=True))), compare(list(zip(wild, steady, strict=True)))
+    assert one.detectable == pytest.approx(other.detectable)
+    sigma = math.sqrt(float(np.log(wild).std(ddof=1)) ** 2 / 2)
+    assert one.detectable == pytest.approx(detectable_ratio(sigma, 4))
+    assert compare([(10, 20), (20, 20)]).detectable < math.inf

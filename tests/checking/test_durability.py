@@ -11,7 +11,7 @@ from harness.model.history import Name as EventName
 from harness.model.history import Phase, Row, WriteOutcome
 from harness.model.units import milliseconds, seconds
 from harness.model.verdict import Interval, Outcome
-from tests.checking.histories import history, plus, reading, terms, with_ledger, write
+from tests.checking.histories import at, history, plus, reading, terms, with_ledger, write
 
 OK, FAIL, INFO = WriteOutcome.OK, WriteOutcome.FAIL, WriteOutcome.INFO
 
@@ -265,3 +265,73 @@ def test_every_acknowledged_write_is_either_lost_or_survived(gone):
     assert found.holes <= found.lost
     suffix = set(range(min(gone, default=100), 100))
     assert (found.holes == 0) >= (gone == suffix)
+
+
+def test_a_reading_begun_at_the_instant_of_an_acknowledgement_need_not_show_it():
+    late = write(200, 18.995)
+    assert late.done == at(19)
+    assert loss([*WRITES, late], reading(ALL, 19)).lost == 0
+
+
+def test_the_first_of_equal_attempts_stands():
+    twice = [write(0, -2), write(0, -1)]
+    assert loss(twice, reading([])).rpa.lo == seconds(2) - milliseconds(5)
+
+
+def test_a_survivor_acknowledged_at_the_fault_call_makes_holes_of_what_was_before():
+    assert loss([write(0, -1), write(1, -0.005)], reading([1])).holes == 1
+    assert loss([write(0, -1), write(1, -0.004)], reading([1])).holes == 0
+
+
+def test_without_anything_done_the_gaps_before_the_last_acknowledgement_count():
+    thinned = [w for w in BEFORE if w.seq not in (90, 91)]
+    assert loss(thinned, reading(range(100)), arm=BASELINE).resolution == milliseconds(150)
+    assert loss([write(0, 1, INFO)], reading([]), arm=BASELINE).resolution == seconds(5)
+
+
+def test_a_gap_that_reaches_back_over_the_last_seconds_counts_whole():
+    assert loss([write(0, -8), write(1, -1)], reading([0, 1])).resolution == seconds(7)
+    assert loss([write(0, -5.005), write(1, -1)], reading([0, 1])).resolution == seconds(4.005)
+
+
+def test_a_ledger_that_began_shortly_before_has_no_gap_before_it_began():
+    assert loss([write(n, -1 + n * 0.05) for n in range(20)], reading(range(20))).resolution == milliseconds(50)
+    assert loss([], reading([])).resolution == 0
+
+
+def test_a_row_that_comes_and_goes_is_counted_once_and_remembered():
+    seen = reading(ALL, 12), reading(kept(5), 14), reading(kept(5), 16), reading(ALL, 18)
+    assert violations(*seen) == {"vanished": 1}
+    assert violations(reading(kept(5), 12), reading(kept(6), 14), reading(kept(5, 6), 16), reading(ALL, 18)) == {
+        "vanished": 2
+    }
+
+
+def test_a_reading_at_the_very_fault_call_is_not_after_it():
+    assert violations(reading(ALL, 0), reading(kept(99), 19)) == {}
+
+
+def test_in_the_baseline_every_reading_counts():
+    assert loss(BEFORE, reading(range(100), -1), reading(range(99), 19), arm=BASELINE).vanished == 1
+
+
+def test_what_was_lost_after_the_fault_is_told():
+    zombie = [*BEFORE, write(100, 0.2)]
+    assert findings(zombie, reading(range(100)), rpo=5)[0].why == (
+        "1 of 101 acknowledged writes lost (1 of them acknowledged after the fault call), "
+        "the oldest 0 s to 50 ms before the fault call (RPO 5 s)"
+    )
+    assert findings(zombie, reading(range(100)))[0].why.endswith("; there is no RPO to judge it by")
+    assert (
+        findings([write(0, 1, FAIL)], reading([]), rpo=0)[0].why == "no write was acknowledged, so none could be lost"
+    )
+
+
+def test_any_lost_write_breaks_an_rpo_of_nothing_also_one_lost_after_the_fault():
+    assert findings([*BEFORE, write(100, 0.2)], reading(range(100)), rpo=0)[0].outcome is Outcome.FAILED
+
+
+def test_readings_are_evidence():
+    trial = plus(lossy(WRITES, reading(ALL)), 19, EventName.LEDGER, Phase.OK)
+    found = list(durability.check(trial, durability.loss(trial, moments(trial))))
+    assert [len(f.evidence) for f in found] == [1, 1]

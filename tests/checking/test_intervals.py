@@ -103,3 +103,18 @@ def test_the_always_valid_limit_covers_under_looking_after_every_trial():
             else:
                 alive[s] = weight
     assert 0.01 < crossed <= 0.05
+
+
+@pytest.mark.parametrize(("s", "n"), [(1, 1), (3, 5), (10, 12), (32, 32), (58, 60)])
+def test_at_the_always_valid_limit_the_mixture_is_twenty_times_as_likely(s, n):
+    p0 = always_valid_lower(s, n)
+    grid = [p0 + (1 - p0) * (k + 0.5) / 20_000 for k in range(20_000)]
+    mixture = sum((q / p0) ** s * ((1 - q) / (1 - p0)) ** (n - s) for q in grid) / len(grid)
+    assert mixture == pytest.approx(20, rel=1e-3)
+
+
+def test_without_a_success_nothing_is_shown():
+    assert always_valid_lower(0, 5) == 0
+    assert wilson_lower(1, 1) == pytest.approx(0.2699, abs=1e-4)
+    assert trials_needed(0.05) == 1
+    assert quantile_bound(5, 0.01) == Rank(1, 5, 0.01, pytest.approx(0.951, abs=1e-3))

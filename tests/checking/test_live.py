@@ -134,3 +134,27 @@ def test_a_history_that_ends_as_soon_as_the_watch_says_held_is_judged_recovered(
     verdict = judge(replace(history(down=outage((0.2, 4)), observed=round(end + 0.05, 3))))
     assert verdict.rta is not None
     assert verdict.rta.fault.hi == at(4.0125) - at(0)
+
+
+def test_the_last_reason_is_that_of_its_own_series():
+    made = Watch(terms(Objective("read"), Objective("write")), since=at(0), fault=False)
+    seen = []
+    for n in range(120):
+        for indicator in ("read", "write"):
+            for mode in Mode:
+                one = sample(n * 0.05, bad=indicator == "read" and mode is Mode.FRESH, indicator=indicator, mode=mode)
+                seen.append(replace(one, reason=f"{indicator} {mode} {n}" if not one.good else f"odd {mode}"))
+    made.feed(seen)
+    assert made.unsteady() == "`read` (fresh): 100 of 100 bad in the last 5 s, 5 allowed (last: read fresh 119)"
+
+
+def test_bad_samples_without_a_reason_are_told_without_one():
+    made = Watch(terms(), since=at(0), fault=False)
+    made.feed([replace(sample(n * 0.05, bad=True, mode=mode), reason="") for n in range(120) for mode in Mode])
+    assert made.unsteady().startswith("`read` (fresh): 100 of 100 bad in the last 5 s, 5 allowed; ")
+
+
+def test_as_many_bad_samples_as_are_allowed_are_no_reason():
+    made = Watch(terms(), since=at(0), fault=False)
+    made.feed(sorted(samples(outage((0, 0.05), (3, 3.2)), start=0, end=5.0), key=lambda s: s.done))
+    assert made.unsteady() == ""

@@ -236,3 +236,21 @@ def test_a_step_that_is_not_in_the_plan_is_named_by_its_own_text():
     assert "`rm x` cannot work as written: the shell could not run it (status 127)" in [
         f.why for f in procedure.check(made, moments(made))
     ]
+
+
+def test_the_executors_own_count_is_believed():
+    counted = said("whatever it printed", terminated=0)
+    assert "0 sessions terminated" in findings(counted, texts=["SELECT pg_terminate_backend(1)"])[0].why
+    assert len(findings(said("(0 rows)", terminated=2), texts=["SELECT pg_terminate_backend(1)"])) == 1
+
+
+def test_what_the_scenario_put_in_place_is_told_with_its_line():
+    (only,) = findings(failed("bash: x: command not found", 127), deviation="no such tool here")
+    assert only.source == Source("runbook.md", 41)
+    assert len(only.evidence) == 1
+
+
+def test_each_step_is_told_at_its_own_line():
+    found = findings(failed("", 1), {"phase": "info", "why": "timed out"}, texts=["x", "y"])
+    assert [f.source for f in found[:2]] == [Source("runbook.md", 41), Source("runbook.md", 42)]
+    assert [len(f.evidence) for f in found[:2]] == [1, 1]

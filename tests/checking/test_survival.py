@@ -55,3 +55,14 @@ def test_quantiles_that_were_not_reached_are_not_made_up():
     curve = kaplan_meier([back(10), back(20), back(30), gone(40)])
     assert [quantile(curve, q) for q in (0.25, 0.5, 0.75, 0.76, 0.9)] == [10, 20, 30, None, None]
     assert quantile((), 0.5) is None
+
+
+def test_a_quantile_is_reached_when_exactly_that_share_is_back():
+    curve = kaplan_meier([back(10), back(20), back(30), back(40), back(50)])
+    assert [quantile(curve, q) for q in (0.2, 0.4, 0.6, 0.8, 1.0)] == [10, 20, 30, 40, 50]
+
+
+def test_recoveries_at_or_after_the_horizon_do_not_shorten_the_mean():
+    curve = kaplan_meier([back(10), back(30)])
+    assert restricted_mean(curve, 30) == restricted_mean(kaplan_meier([back(10), back(40)]), 30) == 20
+    assert restricted_mean(curve, 20) == 15

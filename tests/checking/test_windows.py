@@ -91,3 +91,48 @@ def test_a_window_without_probes_is_refused(window, period):
     why = windows.refusal(Objective("read"), window=window, period=period)
     assert why is not None
     assert "cannot be seen" in why
+
+
+def test_the_limit_asked_for_is_the_one_that_is_held_and_told():
+    n = windows.smallest_window(0.99)
+    assert n is not None
+    window = n * milliseconds(50)
+    assert windows.refusal(Objective("read", ratio=0.99), window=window, period=milliseconds(50)) is None
+    strict = windows.smallest_window(0.99, limit=windows.STRICT)
+    assert strict is not None
+    why = windows.refusal(Objective("read", ratio=0.99), window=window, period=milliseconds(50), limit=windows.STRICT)
+    assert why is not None
+    assert "(at most 0.01 is allowed)" in why
+    assert why.endswith(f"; the shortest window that can is {strict * 0.05:.1f} s ({strict} probes)")
+
+
+def test_an_objective_that_no_window_can_show_is_refused_as_that():
+    assert windows.smallest_window(0.999999) is None
+    why = windows.refusal(Objective("read", ratio=0.999999), window=seconds(5), period=milliseconds(50))
+    assert why is not None
+    assert why.endswith("; no window can")
+
+
+def test_a_lenient_objective_needs_few_probes():
+    assert windows.smallest_window(0.5) == next(n for n in range(1, 100) if windows.resolves(n, 0.5))
+    assert not windows.resolves(0, 0.5)
+
+
+def test_what_cannot_be_seen_is_told_with_window_and_period():
+    why = windows.refusal(Objective("read"), window=0, period=seconds(1))
+    assert why == "the objective on `read` cannot be seen in a window of 0 s with a probe every 1 s"
+    why = windows.refusal(Objective("read"), window=1, period=1)
+    assert why is not None
+    assert why.startswith("1 probes in")
+
+
+@pytest.mark.parametrize(
+    ("c", "n", "p", "expected"), [(2, 2, 1.0, 1.0), (1, 2, 1.0, 0.0), (0, 2, 0.0, 1.0), (-1, 2, 0.0, 0.0)]
+)
+def test_certain_things_are_certain(c, n, p, expected):
+    assert windows.at_most(c, n, p) == expected
+
+
+@given(st.integers(1, 3000), st.floats(0, 1))
+def test_a_probability_is_never_above_one(n, p):
+    assert 0 <= windows.at_most(n - 1, n, p) <= 1
