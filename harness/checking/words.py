@@ -87,12 +87,18 @@ def _harmful(trials: Trials) -> str:
     kept = [v for v in control if v.loss and v.loss.lost == 0 and v.loss.acked > 0]
     losing = [v for v in treated if v.loss and v.loss.lost and (trials.rpo is None or _failed(v, durability.CHECK))]
     if losing and kept and len(kept) == len(control):
-        return f"it loses data that the control keeps: {_why(losing[0], durability.CHECK)}"
+        return f"it loses data that the control keeps: {_lost(losing[0])}"
     unrecovered = [v for v in treated if v.status in (Status.MISS, Status.CENSORED) and v.outcome is Outcome.FAILED]
     if unrecovered and control and all(_healed(v) for v in control):
         told = _why(unrecovered[0], timeliness.CHECK)
         return f"the control recovers within the RTO, and under the procedure it does not: {told}"
     return ""
+
+
+def _lost(verdict: Verdict) -> str:
+    """What was found of its loss, also where there was no RPO to fail."""
+    told = next((f.why for f in verdict.findings if f.check == durability.CHECK), "no reason given")
+    return f"{told} ({verdict.trial})"
 
 
 def _broken(trials: Trials) -> str:
@@ -195,15 +201,15 @@ def _failed(verdict: Verdict, *checks: str) -> bool:
 
 def _first(verdicts: Iterable[Verdict], outcome: Outcome) -> str:
     """The first reason of that outcome among the trials, with the trial it is of."""
-    told = ((v.trial, f.why) for v in verdicts for f in v.findings if f.outcome is outcome)
-    trial, why = next(told, ("", "no reason given"))
-    return f"{why} ({trial})" if trial else why
+    return next(
+        (f"{f.why} ({v.trial})" for v in verdicts for f in v.findings if f.outcome is outcome), "no reason given"
+    )
 
 
 def _why(verdict: Verdict, *checks: str) -> str:
-    worst = [f for f in verdict.findings if f.check in checks and f.outcome is Outcome.FAILED]
-    told = worst or [f for f in verdict.findings if f.check in checks]
-    return f"{told[0].why} ({verdict.trial})" if told else f"({verdict.trial})"
+    """All that failed of these checks in a trial."""
+    told = [f.why for f in verdict.findings if f.check in checks and f.outcome is Outcome.FAILED]
+    return f"{'; '.join(told) or 'no reason given'} ({verdict.trial})"
 
 
 def _share(some: Sequence[Verdict], every: Sequence[Verdict]) -> str:

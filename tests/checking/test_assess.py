@@ -204,3 +204,48 @@ def test_every_arm_that_was_run_is_not_said_to_be_missing():
 def test_every_place_it_was_measured_on_is_told():
     other = replace(DOWN, header=replace(DOWN.header, substrate="local", isolation="namespaces"))
     assert "local (namespaces) and simulated (simulated)" in limits(GOOD, other)[-1]
+
+
+def test_the_rpo_the_trials_were_judged_by_is_what_loss_is_held_against():
+    control = recorded(range(100), arm=CONTROL, down=NEVER)
+    assert assessed(recorded(range(90)), control).word is Word.EFFECTIVE
+    without_rpo = [
+        replace(h, header=replace(h.header, terms=replace(h.header.terms, recovery=terms().recovery)))
+        for h in (recorded(range(90)), control)
+    ]
+    assert assessed(*without_rpo).word is Word.HARMFUL
+
+
+def test_what_is_not_known_is_attributed_and_inconclusive():
+    assert {(f.check, f.outcome) for f in assessed(GOOD).findings} == {("attribution", Outcome.INCONCLUSIVE)}
+
+
+def test_an_expectation_is_not_mentioned_where_nothing_can_be_expected():
+    assert assessed(GOOD, expect=Word.SLOW).why.endswith("so it is not known whether the system heals by itself")
+    assert assessed(history(down=FINE), expect=Word.SLOW).why.endswith("(treated-1)")
+
+
+def test_claims_are_passed_on():
+    got = assessed(history(down=NEVER), history(CONTROL, BACK), history(SHAM, FINE))
+    assert (got.effective, got.necessary, got.harmless) == (False, False, False)
+
+
+def test_two_trials_are_already_several():
+    assert limits(GOOD, GOOD, DOWN)[0].endswith(", if trials are independent")
+
+
+def test_only_a_control_that_was_cut_off_is_said_to_have_been_watched():
+    stuck = history(down=NEVER, judged=PATIENT)
+    healed = history(CONTROL, BACK, judged=PATIENT)
+    assert not any("the control was watched" in limit for limit in limits(stuck, healed))
+
+
+def test_with_peoples_time_exactly_the_rto_is_not_longer_than_it():
+    exact = terms(rto=5.0125, human=HumanTimes(acknowledge=seconds(1), command=0))
+    assert "people's time is not in it: 1 s by the declared times, with which it takes 5.0 s" in limits(
+        history(judged=exact), DOWN
+    )
+
+
+def test_without_a_treated_trial_nobodys_time_is_told():
+    assert not any("people" in limit for limit in limits(DOWN))

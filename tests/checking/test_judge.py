@@ -119,6 +119,14 @@ def test_what_was_coming_back_when_observation_ended_tells_nothing():
     assert judge(history(down=outage((0.2, 18)), judged=terms(rto=1800))).outcome is Outcome.FAILED
 
 
+def test_it_was_coming_back_if_half_a_window_had_been_good():
+    half = history(CONTROL, outage((0.2, 17.5)), judged=terms(rto=1800))
+    assert judge(half).outcome is Outcome.INCONCLUSIVE
+    assert judge(history(CONTROL, outage((0.2, 17.6)), judged=terms(rto=1800))).outcome is Outcome.PASSED
+    told = finding(judge(half), "recovery").why
+    assert told.startswith("service had not recovered when observation ended (more than 17.5 s, RTO 30 min);")
+
+
 @pytest.mark.parametrize(
     ("down", "rto", "status", "outcome"),
     [
@@ -457,14 +465,14 @@ def test_samples_after_observation_has_ended_change_nothing():
     assert judge(replace(base, samples=base.samples + after)) == judge(base)
 
 
-def test_a_minute_of_four_streams_is_judged_in_a_twentieth_of_a_second():
+def test_a_minute_of_four_streams_takes_less_than_a_twentieth_of_a_second_of_cpu_to_judge():
     judged = terms(Objective("read"), Objective("write"), horizon=60)
     base = history(judged=judged, observed=60)
     more = samples(outage((0.2, 4)), end=60, indicator="write", modes=tuple(Mode))
     full = replace(base, samples=base.samples + more)
     took = []
     for _ in range(5):
-        begun = time.perf_counter()
+        begun = time.process_time()
         judge(full)
-        took.append(time.perf_counter() - begun)
+        took.append(time.process_time() - begun)
     assert min(took) < 0.05

@@ -7,10 +7,10 @@ import pytest
 from harness.checking.judge import judge
 from harness.checking.words import Trials, effective, harmless, necessary, word_for
 from harness.model.design import BASELINE, CONTROL, SHAM, TREATED
-from harness.model.history import Name, Phase
+from harness.model.history import Name, Phase, WriteOutcome
 from harness.model.units import seconds
-from harness.model.verdict import Word
-from tests.checking.histories import history, outage, plus, reading, terms, with_ledger, without, write
+from harness.model.verdict import Outcome, Status, Verdict, Word
+from tests.checking.histories import history, outage, plus, reading, step, terms, with_ledger, without, write
 
 BACK = outage((0.2, 4))
 LATE = outage((0.2, 11))
@@ -251,3 +251,68 @@ def test_data_says_why():
 def test_the_three_claims_are_told_apart(verdicts, claims):
     trials = Trials(tuple(verdicts))
     assert (effective(trials), necessary(trials), harmless(trials)) == claims
+
+
+LATE_AND_LOSSY = data(TREATED, PART, rpo=0, down=LATE)
+LATE_AND_HOLED = data(TREATED, HOLED, down=LATE)
+
+
+def test_lost_data_is_worse_than_lost_time():
+    assert word_for(Trials((LATE_AND_LOSSY, down), seconds(0)))[0] is Word.INEFFECTIVE
+    assert word_for(Trials((LATE_AND_HOLED, data(CONTROL, HOLED, down=NEVER))))[0] is Word.INEFFECTIVE
+    assert word_for(Trials((LATE_AND_LOSSY, down), seconds(0)))[1].startswith("10 of 100 acknowledged writes lost")
+    assert word_for(Trials((LATE_AND_HOLED, data(CONTROL, HOLED, down=NEVER))))[1] == (
+        "what is stored is not what was written: 1 holes (treated-1)"
+    )
+
+
+def test_a_control_in_which_nothing_was_acknowledged_keeps_nothing():
+    empty = judge(with_ledger(history(CONTROL, NEVER, judged=terms(rpo=0)), [], reading([])))
+    lost = data(TREATED, PART, rpo=0)
+    assert word_for(Trials((lost, empty), seconds(0)))[0] is Word.INEFFECTIVE
+    single = judge(with_ledger(history(CONTROL, NEVER, judged=terms(rpo=0)), WRITES[:1], reading([0])))
+    assert word_for(Trials((lost, single), seconds(0)))[0] is Word.HARMFUL
+
+
+def test_several_violations_are_told_in_words():
+    spoilt = judge(
+        with_ledger(history(), [*WRITES, write(100, 3, WriteOutcome.FAIL)], reading([*WHOLE, 100], twice=[1, 2]))
+    )
+    assert word_for(Trials((spoilt, down)))[1] == (
+        "what is stored after it is not what was written (treated-1): 2 duplicates, 1 failed but present"
+    )
+
+
+def test_loss_without_an_rpo_says_what_was_lost():
+    lost, keeps = data(TREATED, PART), data(CONTROL, WHOLE, down=NEVER)
+    assert word_for(Trials((lost, keeps)))[1] == (
+        "it loses data that the control keeps: 10 of 100 acknowledged writes lost; "
+        "there is no RPO to judge it by (treated-1)"
+    )
+
+
+def test_all_idle_steps_are_told_and_what_has_no_line_is_told_without():
+    two = judge(
+        history(down=NEVER, judged=terms(steps=(step(0), step(1))), ran=[{"status": 0, "stdout": "UPDATE 0"}] * 2)
+    )
+    assert word_for(Trials((two, down)))[1].endswith(
+        "runbook.md:41: `SELECT 1` reports success, but it changed nothing: UPDATE 0; "
+        "runbook.md:42: `SELECT 1` reports success, but it changed nothing: UPDATE 0"
+    )
+    assert word_for(Trials((stuck, down)))[1].endswith("(more than 20.0 s, RTO 10 s) (treated-1)")
+    bare = plus(history(down=NEVER), 2, Name.STEP, Phase.OK, step=9, text="x", stdout="UPDATE 0")
+    assert word_for(Trials((judge(bare), down)))[1].endswith(
+        "(treated-1); `x` reports success, but it changed nothing: UPDATE 0"
+    )
+    lost = plus(history(), 2, Name.STEP, Phase.FAIL, step=9, text="x", status=127)
+    assert (
+        word_for(Trials((judge(lost), down)))[1]
+        == "`x` cannot work as written: the shell could not run it (status 127)"
+    )
+
+
+def test_a_verdict_without_findings_has_no_reason():
+    bare = Verdict("treated-1", TREATED, Outcome.FAILED, Status.MISS, ())
+    assert word_for(Trials((bare, down)))[1] == "no reason given (treated-1)"
+    unclear_bare = Verdict("treated-1", TREATED, Outcome.INCONCLUSIVE, Status.OK, ())
+    assert word_for(Trials((unclear_bare, down)))[1] == "no reason given"
