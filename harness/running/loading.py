@@ -18,6 +18,7 @@ class Loaded:
     """A scenario with its name (`folder/file`, plus `:variable` where the file has several) and its file."""
 
     name: str
+    variable: str
     scenario: Scenario
     path: Path
 
@@ -28,40 +29,69 @@ class Loaded:
 
 
 def load(arguments: Sequence[str]) -> tuple[Loaded, ...]:
-    """The scenarios of files, folders (all files below them) and `file.py:variable`. InputError with every problem."""
-    found: list[Loaded] = []
+    """The scenarios that `find` finds. InputError with every problem."""
+    found, problems = find(arguments)
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def find(arguments: Sequence[str]) -> tuple[tuple[Loaded, ...], tuple[Problem, ...]]:
+    """The scenarios of files, folders (all files below them) and `file.py:variable`, each once, and every problem."""
+    found: dict[tuple[Path, str], Loaded] = {}
     problems: list[Problem] = []
     for argument in arguments:
         path, _, variable = argument.partition(":")
+        here, wrong = _of(Path(path), variable)
+        problems.extend(wrong)
+        found.update({(one.path.resolve(), one.variable): one for one in here})
+    problems.extend(_homonyms(tuple(found.values())))
+    return tuple(found.values()), tuple(dict.fromkeys(problems))
+
+
+def _of(path: Path, variable: str) -> tuple[Sequence[Loaded], Sequence[Problem]]:
+    if path.is_dir():
+        files = [file for file in sorted(path.rglob("*.py")) if _is_scenario_file(file)]
+    elif path.is_file():
+        files = [path]
+    else:
+        return (), [
+            Problem(f"{path}: no such file or folder", None, "give a scenario's Python file, or a folder of them")
+        ]
+    loaded: list[Loaded] = []
+    problems: list[Problem] = []
+    for file in files:
         try:
-            found.extend(_of(Path(path), variable))
+            loaded.extend(_in_file(file))
         except InputError as error:
             problems.extend(error.problems)
-    if problems:
-        raise InputError(problems)
-    return tuple({loaded.name: loaded for loaded in found}.values())
+    chosen = [one for one in loaded if variable in ("", one.variable)]
+    if not chosen and not problems:
+        names = ", ".join(one.variable for one in loaded) or "none"
+        asked = f" `{variable}`" if variable else ""
+        problems.append(
+            Problem(
+                f"{path}: no scenario{asked} in it (it has: {names})",
+                None,
+                "a scenario is a variable: NAME = Scenario(…)",
+            )
+        )
+    return chosen, problems
 
 
-def _of(path: Path, variable: str) -> Iterator[Loaded]:
-    if path.is_dir():
-        loaded = [one for file in sorted(path.rglob("*.py")) if _is_scenario_file(file) for one in _in_file(file)]
-    elif path.is_file():
-        loaded = list(_in_file(path))
-    else:
-        raise InputError(
-            Problem(f"{path}: no such file or folder", None, "give a scenario's Python file, or a folder of them")
-        )
-    chosen = [one for one in loaded if not variable or one.name.endswith(f":{variable}") or one.name == variable]
-    if not chosen:
-        names = ", ".join(one.name for one in loaded) or "none"
-        raise InputError(
-            Problem(f"{path}: no scenario{f' `{variable}`' if variable else ''} in it (it has: {names})", None)
-        )
-    yield from chosen
+def _homonyms(loaded: Sequence[Loaded]) -> Iterator[Problem]:
+    """Scenarios of different files that a run would call the same: a run keeps one folder for each name."""
+    first: dict[str, Loaded] = {}
+    for one in loaded:
+        other = first.setdefault(one.name, one)
+        if other is not one:
+            yield Problem(
+                f"{one.path} and {other.path} are both called `{one.name}`", None, "rename a file, or run one at a time"
+            )
 
 
 def _is_scenario_file(file: Path) -> bool:
-    return not file.name.startswith(("_", "conftest"))
+    return not file.name.startswith(("_", "conftest", "test_"))
 
 
 def _in_file(file: Path) -> Iterator[Loaded]:
@@ -71,7 +101,7 @@ def _in_file(file: Path) -> Iterator[Loaded]:
     }
     base = f"{file.resolve().parent.name}/{file.stem}"
     for name, scenario in scenarios.items():
-        yield Loaded(base if len(scenarios) == 1 else f"{base}:{name}", scenario, file)
+        yield Loaded(base if len(scenarios) == 1 else f"{base}:{name}", name, scenario, file)
 
 
 def _imported(file: Path) -> ModuleType:
@@ -89,16 +119,24 @@ def _imported(file: Path) -> ModuleType:
         return importlib.import_module(f"{package}.{file.stem}")
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(Problem(f"does not load: {type(error).__name__}: {error}", _place(file, error))) from error
 
 
-def _place(file: Path, error: Exception) -> Source:
-    """The line of the file that was being executed."""
-    line = 1
+def _place(file: Path, error: BaseException) -> Source:
+    """The last line of the file, or of one beside it that it imports, that was being executed or could not be read."""
+    place = Source(str(file), 1)
+    if isinstance(error, SyntaxError) and error.filename:
+        return Source(_shown(file, error.filename), error.lineno or 1)
     trace = error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(file.resolve()):
-            line = trace.tb_lineno
+        code = trace.tb_frame.f_code.co_filename
+        if Path(code).parent == file.resolve().parent:
+            place = Source(_shown(file, code), trace.tb_lineno)
         trace = trace.tb_next
-    return Source(str(file), getattr(error, "lineno", None) or line)
+    return place
+
+
+def _shown(file: Path, code: str) -> str:
+    """A module's file, as the request names it or its folder."""
+    return str(file.parent / Path(code).name)
