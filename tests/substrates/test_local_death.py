@@ -119,7 +119,7 @@ async def test_a_killed_harness_leaves_nothing(isolation: str, folder: Path, tem
             assert await asyncio.to_thread(harness.stdout.readline) == b"up\n"
             await asyncio.sleep(0.05 * (number - 4))
         below = descendants(harness.pid)
-        assert len(below) > 10 or number < 4
+        assert len(below) > 8 or number < 4
     assert await gone(label, below) == []
 
     async def empty() -> bool | None:
@@ -195,12 +195,13 @@ async def test_a_supervisor_that_is_killed_takes_all_with_it(isolation: str, bri
 
 
 def pids_of(label: str, text: str) -> list[int]:
-    return [
-        int(folder.name)
-        for folder in Path("/proc").glob("[0-9]*")
-        if text in (folder / "cmdline").read_text(errors="replace")
-        and f"{labels.VARIABLE}={label}".encode() in (folder / "environ").read_bytes()
-    ]
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            ours = f"{labels.VARIABLE}={label}".encode() in (folder / "environ").read_bytes()
+            if ours and text in (folder / "cmdline").read_text(errors="replace"):
+                found.append(int(folder.name))
+    return found
 
 
 async def test_two_runs_do_not_know_of_each_other(isolation: str, folder: Path) -> None:

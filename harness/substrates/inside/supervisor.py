@@ -5,7 +5,7 @@ pid 1, so that the kernel ends the rest; in process isolation a parent of the sa
 """
 
 # The standard library's slow modules are avoided: pathlib alone costs more than all the rest of the start.
-# ruff: noqa: PTH100, PTH101, PTH123, S103
+# ruff: noqa: PTH100, PTH101, PTH102, PTH103, PTH123, S103
 import array
 import json
 import os
@@ -308,8 +308,11 @@ def children(parent: int, proc: int) -> list[int]:
     return found
 
 
-def guarded(control: socket.socket, folder: str) -> None:
+def guarded(control: socket.socket, folder: str, places: Sequence[str]) -> None:
     """Process isolation: be the parent that outlives the supervisor, ends what is left, and removes the folder."""
+    os.mkdir(folder, 0o711)
+    for place in places:
+        os.makedirs(folder + place, exist_ok=True)
     kernel.adopt_orphans()
     proc = _open("/proc")
     supervisor = os.fork()
@@ -332,11 +335,12 @@ def guarded(control: socket.socket, folder: str) -> None:
 
 
 def main() -> None:
-    """`supervisor.py DESCRIPTOR [FOLDER]`: with a folder, process isolation."""
+    """`supervisor.py DESCRIPTOR [FOLDER PLACE…]`: with a folder of its own and what is in it, process isolation."""
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
+    os.umask(0o022)
     if len(sys.argv) > 2:
-        guarded(control, sys.argv[2])
+        guarded(control, sys.argv[2], sys.argv[3:])
     else:
         Supervisor(control).boot()
 

@@ -131,12 +131,15 @@ async def _connected(name: str, own: Path | None, journal: Journal) -> AsyncIter
 def _command(control: int, own: Path | None) -> Sequence[str]:
     supervisor = str(Path(inside.__file__).parent / "supervisor.py")
     program = (sys.executable, "-I", "-S", supervisor, str(control))
-    return (*program, str(own)) if own else (*machine.ENTER, *program)
+    return (*program, str(own), *_FOLDERS) if own else (*machine.ENTER, *program)
 
 
 @contextmanager
 def _own_folder(journal: Journal) -> Iterator[Path]:
-    """Process isolation: a folder under TMPDIR, since sockets need a short path and another user has to get there."""
+    """Process isolation: a folder under TMPDIR, since sockets need a short path and another user has to get there.
+
+    The supervisor's parent makes it, so that there is never a folder without somebody who will remove it.
+    """
     base = Path(tempfile.gettempdir())
     folder = base / f"rd-{secrets.token_hex(4)}"
     longest = max(len(f"{folder}{places.SOCKETS}/{name}/.s.PGSQL.65535") for name in ("", "x" * 30))
@@ -147,9 +150,6 @@ def _own_folder(journal: Journal) -> Iterator[Path]:
             f"{base}: expected a folder that user nobody can reach\n    set TMPDIR, for instance to /tmp"
         )
     journal.made(folder)
-    folder.mkdir(mode=0o711)
-    for path in _FOLDERS:
-        (folder / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
     try:
         yield folder
     finally:

@@ -11,7 +11,6 @@ import msgspec
 from harness.errors import SubstrateError
 from harness.model.units import SECOND, Ns
 from harness.substrates.inside.spawn import Program as Order
-from harness.substrates.local.channel import Program
 from harness.substrates.local.layout import Address
 from harness.substrates.local.site import Site
 from harness.substrates.proxy import Behaviour
@@ -25,26 +24,28 @@ class LocalLink:
     def __init__(self, name: str, site: Site) -> None:
         self._name = name
         self._site = site
-        self._program: Program | None = None
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._lock = asyncio.Lock()
 
     async def start(self, *, at: Address, to: Address) -> None:
         """Start the proxy and return when it listens."""
+        order = Order(
+            argv=(sys.executable, "-m", "harness.substrates.proxy", at.host, str(at.port), to.host, str(to.port)),
+            env=self._site.python_environment(),
+            cwd="/",
+            identity=self._site.users.ours,
+        )
         ours, theirs = socket.socketpair()
-        with theirs:
-            order = Order(
-                argv=(sys.executable, "-m", "harness.substrates.proxy", at.host, str(at.port), to.host, str(to.port)),
-                env=self._site.python_environment(),
-                cwd="/",
-                identity=self._site.users.ours,
-            )
-            null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                self._program = await self._site.spawn(order, (theirs.fileno(), theirs.fileno(), null))
-            finally:
-                os.close(null)
-        self._streams = await asyncio.open_connection(sock=ours)
+        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            with theirs:
+                await self._site.spawn(order, (theirs.fileno(), theirs.fileno(), null))
+            self._streams = await asyncio.open_connection(sock=ours)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            os.close(null)
         await self._answer()
 
     async def _answer(self) -> None:
