@@ -214,12 +214,15 @@ async def test_a_clock_that_was_not_asked_for_stays(namespaces: str, bring: Brin
 async def test_an_environment_is_ready_at_once_and_gone_at_once(isolation: str, bring: Bring) -> None:
     async with bring():
         pass  # so that there is a template
-    begun = now()
-    async with bring():
-        up = now() - begun
+    ups, downs = [], []
+    for _ in range(4):  # the best of them: the machine may have other things to do
         begun = now()
-    assert up < milliseconds(1500)
-    assert now() - begun < milliseconds(300)
+        async with bring():
+            ups.append(now() - begun)
+            begun = now()
+        downs.append(now() - begun)
+    assert min(ups) < milliseconds(1500)
+    assert min(downs) < milliseconds(300)
 
 
 async def test_environments_side_by_side_do_not_meet(isolation: str, bring: Bring) -> None:
