@@ -125,7 +125,7 @@ def operating_characteristics(gate: Gate, p: float) -> Characteristics:
     expected, alive = 0.0, {gate: 1.0} if gate.decision is Decision.OPEN else {}
     if not alive:
         ended[gate.decision] = 1.0
-    while alive:
+    for _ in range(gate.tier.n_max - gate.n):
         following: dict[Gate, float] = {}
         for state, weight in alive.items():
             expected += weight
