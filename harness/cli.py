@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +24,7 @@ from harness.reporting.drill import Drill
 from harness.runbooks import score
 from harness.running import store
 from harness.running.experiment import assess_stored, run_experiment, schedule
-from harness.running.loading import Loaded, load
+from harness.running.loading import find
 from harness.running.trial import Bench
 from harness.substrates import journal
 
@@ -85,7 +87,8 @@ def plan(scenario: Scenarios, *, substrate: SubstrateName = "local", runbook: Ot
 
     Example: `rundrill plan scenarios/inventory/slow_queries.py`
     """
-    for compiled in _plans(load(scenario), extensions.substrate(substrate), runbook):
+    _, plans, _ = _prepared(scenario, substrate, runbook)
+    for compiled in plans:
         _console().print(planned.render(compiled))
 
 
@@ -105,7 +108,11 @@ def run(  # noqa: PLR0913 - one parameter an option
     ] = 1,
     keep: Annotated[
         bool,
-        typer.Option("--keep", help="Keep the environment up after a trial until Ctrl-C, and say how to enter it."),
+        typer.Option(
+            "--keep",
+            help="Keep the environment as it is at the end of a trial's observation until Ctrl-C, and say how to enter it;"
+            " that trial does not count. Choose the arm with --arms.",
+        ),
     ] = False,
     runs: Runs = Path("runs"),
 ) -> None:
@@ -113,14 +120,13 @@ def run(  # noqa: PLR0913 - one parameter an option
 
     Example: `rundrill run scenarios/inventory --arms control,treated --repetitions 3`
     """
-    ground = extensions.substrate(substrate)
-    loaded = load(scenario)
-    plans = _plans(loaded, ground, runbook)
-    chosen = _arms(arms)
+    ground, plans, chosen = _prepared(scenario, substrate, runbook, arms)
     folder = store.new_run(runs)
     journal.reap(runs)
     console = _console()
-    watcher = terminal.Terminal(console, live=console.is_terminal, terms={each.name: each.terms for each in plans})
+    watcher = terminal.Terminal(
+        console, live=console.is_terminal and not keep, terms={each.name: each.terms for each in plans}
+    )
     bench = Bench(ground, folder.name, (watcher,), keep=keep)
 
     async def all_of_them() -> list[Drill]:
@@ -205,12 +211,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         Console(stderr=True).print("interrupted; everything that was brought up is gone")
         sys.exit(INTERRUPTED)
-    except BaseExceptionGroup as group:
-        inputs, rest = group.split(InputError)
-        if rest is not None or inputs is None:
-            raise
-        _complain(InputError(p for each in _flat(inputs) for p in each.problems))
-        sys.exit(BAD_INPUT)
+    except Exception as error:  # noqa: BLE001 - a mistake of ours must not leave with the status of a failed runbook
+        inputs, rest = _parted(error)
+        if rest is None and inputs:
+            _complain(InputError(dict.fromkeys(problem for each in inputs for problem in each.problems)))
+            sys.exit(BAD_INPUT)
+        traceback.print_exception(error)
+        sys.exit(HARNESS_ERROR)
 
 
 def _version(value: bool) -> None:
@@ -229,19 +236,37 @@ def _options(
     """Options of the program itself."""
 
 
-def _plans(loaded: Sequence[Loaded], ground: Substrate, other: Path | None) -> list[Plan]:
-    """Every plan, or the problems of all of them at once."""
-    plans: list[Plan] = []
+@contextmanager
+def _noting(problems: list[Problem]) -> Iterator[None]:
+    """What is wrong with the input within is noted, so that the rest is looked at as well."""
+    try:
+        yield
+    except InputError as error:
+        problems.extend(error.problems)
+
+
+def _prepared(
+    scenarios: Sequence[str], substrate: str, other: Path | None, arms: str = ""
+) -> tuple[Substrate, list[Plan], tuple[Arm, ...]]:
+    """Everything that a run needs, or every problem with the input at once. Nothing is started or written."""
     problems: list[Problem] = []
+    grounds: list[Substrate] = []
+    chosen: tuple[Arm, ...] = ()
+    plans: list[Plan] = []
+    with _noting(problems):
+        grounds.append(extensions.substrate(substrate))
+    with _noting(problems):
+        chosen = _arms(arms)
+    loaded, wrong = find(scenarios)
+    problems.extend(wrong)
     for one in loaded:
-        try:
+        with _noting(problems):
             book = runbooks.read(other or one.runbook)
+            ground = grounds[0] if grounds else extensions.Anywhere()
             plans.append(compile_plan(one.scenario, book, ground, name=one.name, own_text=other is None))
-        except InputError as error:
-            problems.extend(error.problems)
     if problems:
         raise InputError(dict.fromkeys(problems))
-    return plans
+    return grounds[0], plans, chosen
 
 
 def _arms(text: str) -> tuple[Arm, ...]:
@@ -302,8 +327,16 @@ def _complain(error: InputError) -> None:
     console.print(f"{count} problem{'s' if count > 1 else ''}; nothing was started", style="bold red")
 
 
-def _flat(group: BaseExceptionGroup[InputError]) -> list[InputError]:
-    return [e for each in group.exceptions for e in (_flat(each) if isinstance(each, BaseExceptionGroup) else [each])]
+def _parted(error: Exception) -> tuple[list[InputError], Exception | None]:
+    """The InputErrors of a group (trials run side by side), and what else is in it."""
+    if not isinstance(error, ExceptionGroup):
+        return [], error
+    inputs, rest = error.split(InputError)
+    return _flat(inputs) if inputs else [], rest
+
+
+def _flat(group: ExceptionGroup[InputError]) -> list[InputError]:
+    return [e for each in group.exceptions for e in (_flat(each) if isinstance(each, ExceptionGroup) else [each])]
 
 
 def _console() -> Console:

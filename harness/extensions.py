@@ -1,11 +1,13 @@
-"""The explicit table of what is chosen by name: substrates. Others add theirs by the entry-point group `rundrill.substrates`;
-an extension that does not load stops the load."""
+"""The explicit table of what is chosen by name: substrates. Others add theirs by the entry-point group `rundrill.substrates`,
+or are named as `module:attribute`; an extension that does not load stops the load."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.metadata import entry_points
+from typing import cast
 
 from harness.errors import InputError, Problem
-from harness.ports import Substrate
+from harness.ports import Capability, Substrate
 
 SUBSTRATE_GROUP = "rundrill.substrates"
 
@@ -20,12 +22,41 @@ _SUBSTRATES: dict[str, Callable[[], Substrate]] = {"local": _local}
 
 
 def substrate(name: str) -> Substrate:
-    """The substrate of that name; InputError naming those there are."""
-    makers: dict[str, Callable[[], Substrate]] = _SUBSTRATES | {
-        point.name: point.load() for point in entry_points(group=SUBSTRATE_GROUP)
-    }
-    if name not in makers:
+    """The substrate of that name, or what calling `attribute` of a `module:attribute` gives. InputError naming those there
+    are, or saying why it does not load."""
+    if ":" in name:
+        return _imported(name)()
+    added = {point.name: point for point in entry_points(group=SUBSTRATE_GROUP)}
+    if name not in _SUBSTRATES | added:
+        names = ", ".join(sorted({*_SUBSTRATES, *added}))
+        raise InputError(Problem(f"there is no substrate `{name}`", None, f"choose one of: {names}, or module:Class"))
+    return _SUBSTRATES[name]() if name in _SUBSTRATES else _imported(f"{added[name].module}:{added[name].attr}")()
+
+
+def _imported(place: str) -> Callable[[], Substrate]:
+    """What `module:attribute` names: a class or function without parameters."""
+    module, _, attribute = place.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except Exception as error:
         raise InputError(
-            Problem(f"there is no substrate `{name}`", None, f"choose one of: {', '.join(sorted(makers))}")
-        )
-    return makers[name]()
+            Problem(
+                f"the substrate `{place}` does not load: {type(error).__name__}: {error}", None, "give module:Class"
+            )
+        ) from error
+    return cast("Callable[[], Substrate]", found)
+
+
+class Anywhere:
+    """Ground (harness.planning) that has everything: to look for what else is wrong where the substrate is not known."""
+
+    name = "any"
+    provides = frozenset(Capability)
+
+    def lacks(self, needs: frozenset[Capability]) -> Sequence[Problem]:  # noqa: ARG002 - planning.Ground
+        """Nothing."""
+        return ()
+
+    def tool(self, program: str) -> bool:  # noqa: ARG002 - planning.Ground
+        """Every program."""
+        return True

@@ -172,6 +172,11 @@ class Environment(Protocol):
         """What a reader of the report must know about it (a clock that runs ahead, a weaker isolation)."""
         ...
 
+    @property
+    def entrance(self) -> str:
+        """The command by which a person enters it from the host while it is up; empty where there is no way."""
+        ...
+
     def database(self, name: str) -> Database:
         """The database of that name; KeyError if the topology has none."""
         ...

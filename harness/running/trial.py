@@ -44,7 +44,7 @@ async def run_trial(plan: Plan, trial: Trial, bench: Bench, folder: Path) -> His
                 _environment(plan, bench, folder, recorder) as environment,
                 measuring(plan, environment, folder, recorder, bench.reporters) as sampling,
             ):
-                await _drill(plan, trial, environment, sampling, recorder)
+                await _drill(plan, trial, environment, sampling, recorder, keep=bench.keep)
         except HarnessError as error:
             recorder.record(Name.HARNESS, Phase.FAIL, {"why": str(error), "kind": type(error).__name__})
         recorder.record(Name.TRIAL, Phase.OK)
@@ -70,7 +70,9 @@ async def _environment(plan: Plan, bench: Bench, folder: Path, recorder: Recorde
         yield environment
 
 
-async def _drill(plan: Plan, trial: Trial, environment: Environment, sampling: Sampling, recorder: Recorder) -> None:
+async def _drill(  # noqa: PLR0913 - what a trial is made of
+    plan: Plan, trial: Trial, environment: Environment, sampling: Sampling, recorder: Recorder, *, keep: bool
+) -> None:
     operator = plan.scenario.operator
     await follow(plan.prepare, environment, operator, recorder, actor="preparation")
     if not await _steady(plan, sampling, recorder):
@@ -85,6 +87,15 @@ async def _drill(plan: Plan, trial: Trial, environment: Environment, sampling: S
                 return
         await _observe(plan, trial, environment, watch, recorder)
         await sampling.settle(environment)
+        if keep:
+            await _kept(environment, recorder)
+
+
+async def _kept(environment: Environment, recorder: Recorder) -> None:
+    """Until the run is interrupted. Nothing is undone before."""
+    way = f"enter it with: {environment.entrance}" if environment.entrance else "there is no way into it"
+    recorder.record(Name.ENVIRONMENT, Phase.INFO, {"text": f"kept as it is until Ctrl-C; {way}"})
+    await asyncio.Event().wait()
 
 
 @asynccontextmanager

@@ -88,6 +88,7 @@ class SimulatedEnvironment:
     """
 
     isolation = "simulated"
+    entrance = ""
 
     def __init__(self, name: str, topology: Topology, model: Model) -> None:
         self.id = name

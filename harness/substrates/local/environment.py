@@ -67,6 +67,22 @@ class LocalEnvironment:
                 found.append(f"workloads run as root: {sys.executable} is not readable by other users")
         return tuple(found)
 
+    @property
+    def entrance(self) -> str:
+        """The command by which a person enters it, as its operator would find it; empty with process isolation."""
+        if not self._site.layout.private:
+            return ""
+        given = {key: self._operators[key] for key in ("HOME", "PATH")}
+        return " ".join(
+            (
+                "nsenter -t",
+                str(self._site.pid),
+                "-U -m -p -n -i -u --preserve-credentials env",
+                *(f"{key}={value}" for key, value in given.items()),
+                "bash",
+            )
+        )
+
     def database(self, name: str) -> LocalDatabase:
         """The database of that name; KeyError if the topology has none."""
         return self._databases[name]

@@ -31,7 +31,8 @@ _TAIL = 256 * 1024
 
 
 class Site:
-    """One environment's channel, layout, users, addresses, and the pids of its servers."""
+    """One environment's channel, layout, users, addresses, and the pids of its servers. `pid` is its supervisor's, as the
+    harness sees it, once it has booted."""
 
     def __init__(
         self, name: str, topology: Topology, *, channel: Channel, layout: Layout, addresses: Addresses
@@ -41,13 +42,14 @@ class Site:
         self.layout = layout
         self.addresses = addresses
         self.users = Users.of(layout.isolation)
+        self.pid = 0
         self._channel = channel
 
     async def boot(self, plan: object) -> None:
         """Tell the supervisor what to become. From now on the harness sees the environment's files."""
-        pid = (await self._channel.boot(plan)).pid
+        self.pid = (await self._channel.boot(plan)).pid
         if self.layout.private:
-            self.layout = replace(self.layout, host=Path(f"/proc/{pid}/root"))
+            self.layout = replace(self.layout, host=Path(f"/proc/{self.pid}/root"))
 
     @property
     def alive(self) -> bool:
