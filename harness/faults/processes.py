@@ -37,7 +37,8 @@ class Kill:
     which: Which = "all"
 
     def __str__(self) -> str:
-        return f"{'all processes' if self.which == 'all' else 'one process'} of {self.target} get SIG{self.signal}"
+        who = "all processes" if self.which == "all" else "one process"
+        return f"{who} of {self.target} {'get' if self.which == 'all' else 'gets'} SIG{self.signal}"
 
     @property
     def needs(self) -> frozenset[Capability]:
@@ -90,7 +91,8 @@ class Pause:
     which: Which = "all"
 
     def __str__(self) -> str:
-        return f"{'all processes' if self.which == 'all' else 'one process'} of {self.target} stand still"
+        who, do = ("all processes", "stand") if self.which == "all" else ("one process", "stands")
+        return f"{who} of {self.target} {do} still"
 
     @property
     def needs(self) -> frozenset[Capability]:

@@ -46,9 +46,10 @@ class ExhaustConnections:
     returns: bool = False
 
     def __str__(self) -> str:
-        many = "connections until the server refuses" if self.count is None else f"{self.count} connections"
+        many = "connections" if self.count is None else f"{self.count} connections"
+        end = " until it refuses more" if self.count is None else ""
         old = f", {show(self.age)} ago" if self.age else ""
-        return f"{self.application_name} leaks {many} of {self.database} ({_SHOWN[self.state]}{old})"
+        return f"{self.application_name} leaks {many} to {self.database}{end} ({_SHOWN[self.state]}{old})"
 
     @property
     def needs(self) -> frozenset[Capability]:

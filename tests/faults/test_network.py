@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from harness.clock import now
+from harness.clock import now, until
 from harness.errors import FaultError
 from harness.faults import CrashDatabase, Latency, Partition, Reset
-from harness.faults.network import _knock
+from harness.faults.network import _by_network, _knock
+from harness.faults.server import session
 from harness.model.units import milliseconds, seconds
 from harness.ports import Stage
 from tests.faults.conftest import Staged
@@ -18,6 +19,16 @@ pytestmark = pytest.mark.real
 async def knock(stage: Stage) -> tuple[str, float]:
     answer = await _knock(stage, "main", timeout=milliseconds(800))
     return answer.trouble, answer.took / 1e6
+
+
+async def used(stage: Stage) -> None:
+    """Return when the service has connected to its database by the network."""
+
+    async def connected() -> bool | None:
+        async with session(stage.environment.database("main")) as server:
+            return bool(await _by_network(server)) or None
+
+    assert await until(connected, deadline=now() + seconds(5))
 
 
 async def test_a_slow_network_delays_both_ways_and_is_quick_again(staged: Staged) -> None:
@@ -45,10 +56,12 @@ async def test_a_cut_network_is_silent_while_the_server_is_up(staged: Staged) ->
 
 async def test_reset_connections_are_lost_and_new_ones_let_in(staged: Staged) -> None:
     fault = Reset(database="main")
-    async with staged(fault, api=True) as stage, fault.applied_to(stage) as injection:
-        assert injection.felt, injection.why
-        assert int(injection.evidence["sessions_lost"] or 0) == injection.evidence["sessions_before"]
-        assert (await knock(stage))[0] == ""
+    async with staged(fault, api=True) as stage:
+        await used(stage)
+        async with fault.applied_to(stage) as injection:
+            assert injection.felt, injection.why
+            assert int(injection.evidence["sessions_lost"] or 0) == injection.evidence["sessions_before"]
+            assert (await knock(stage))[0] == ""
 
 
 async def test_reset_and_refused_there_are_no_connections_until_the_fault_ends(staged: Staged) -> None:
