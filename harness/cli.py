@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from harness import __version__, extensions, runbooks
-from harness.errors import HarnessError, InputError, Problem
+from harness.errors import HarnessError, InputError, Problem, UnableError
 from harness.model.design import ARMS, Arm
 from harness.model.history import History, Name
 from harness.model.verdict import Assessment, Outcome
@@ -114,13 +114,16 @@ def run(  # noqa: PLR0913 - one parameter an option
             " that trial does not count. Choose the arm with --arms.",
         ),
     ] = False,
+    skip_unable: Annotated[
+        bool, typer.Option("--skip-unable", help="Leave out, and name, the scenarios that this machine cannot drill.")
+    ] = False,
     runs: Runs = Path("runs"),
 ) -> None:
     """Run drills and judge them; write report.html, junit.xml and assessment.json.
 
     Example: `rundrill run scenarios/inventory --arms control,treated --repetitions 3`
     """
-    ground, plans, chosen = _prepared(scenario, substrate, runbook, arms)
+    ground, plans, chosen = _prepared(scenario, substrate, runbook, arms, skip_unable=skip_unable)
     folder = store.new_run(runs)
     journal.reap(runs)
     console = _console()
@@ -246,9 +249,13 @@ def _noting(problems: list[Problem]) -> Iterator[None]:
 
 
 def _prepared(
-    scenarios: Sequence[str], substrate: str, other: Path | None, arms: str = ""
+    scenarios: Sequence[str], substrate: str, other: Path | None, arms: str = "", *, skip_unable: bool = False
 ) -> tuple[Substrate, list[Plan], tuple[Arm, ...]]:
-    """Everything that a run needs, or every problem with the input at once. Nothing is started or written."""
+    """Everything that a run needs, or every problem with the input at once. Nothing is started or written.
+
+    `skip_unable`: what this machine cannot drill is told and left out, unless that is everything.
+    """
+    unable: dict[str, UnableError] = {}
     problems: list[Problem] = []
     grounds: list[Substrate] = []
     chosen: tuple[Arm, ...] = ()
@@ -263,9 +270,16 @@ def _prepared(
         with _noting(problems):
             book = runbooks.read(other or one.runbook)
             ground = grounds[0] if grounds else extensions.Anywhere()
-            plans.append(compile_plan(one.scenario, book, ground, name=one.name, own_text=other is None))
+            try:
+                plans.append(compile_plan(one.scenario, book, ground, name=one.name, own_text=other is None))
+            except UnableError as error:
+                unable[one.name] = error
+    if not skip_unable or not plans:
+        problems.extend(problem for each in unable.values() for problem in each.problems)
     if problems:
         raise InputError(dict.fromkeys(problems))
+    for name, lack in unable.items():
+        _console().print(f"skipped {name}: {lack}", markup=False, highlight=False, style="yellow", soft_wrap=True)
     return grounds[0], plans, chosen
 
 

@@ -41,6 +41,10 @@ class InputError(RundrillError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class UnableError(InputError):
+    """The request is sound, and this machine or substrate lacks what it needs."""
+
+
 class HarnessError(RundrillError):
     """The harness could not do its work; nothing follows about the runbook."""
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from harness import __version__
 from harness.checking import windows
-from harness.errors import InputError, Problem
+from harness.errors import InputError, Problem, UnableError
 from harness.model.history import StepTerms, Terms
 from harness.model.load import HttpProbe, SqlProbe, TcpProbe
 from harness.model.runbook import Command, Language, Manual, Runbook, Step
@@ -23,6 +23,20 @@ LOOK = seconds(2)
 """How long a command that never ends by itself (`logs -f`) is looked at before it is ended."""
 
 _EXECUTORS = {Language.BASH: "shell", Language.SQL: "sql", Language.PYTHON: "python"}
+_LIBPQ = frozenset(
+    {
+        "psql",
+        "pg_dump",
+        "pg_dumpall",
+        "pg_restore",
+        "pg_isready",
+        "pg_basebackup",
+        "vacuumdb",
+        "reindexdb",
+        "createdb",
+        "dropdb",
+    }
+)
 _NEEDS = {
     "kubectl": Capability.KUBERNETES,
     "oc": Capability.KUBERNETES,
@@ -55,7 +69,8 @@ class Ground(Protocol):
 
 
 def compile_plan(scenario: Scenario, runbook: Runbook, ground: Ground, *, name: str, own_text: bool = True) -> Plan:
-    """The plan of `scenario` on `runbook`. InputError with every problem, each at its line.
+    """The plan of `scenario` on `runbook`. InputError with every problem, each at its line; UnableError where the only problem is
+    what this machine or substrate lacks.
 
     `own_text` False: another text is drilled with the same scenario (`--runbook`); bindings and deviations that it has no
     use for are then remarks, not problems.
@@ -67,10 +82,14 @@ def compile_plan(scenario: Scenario, runbook: Runbook, ground: Ground, *, name: 
     _check_objectives(draft)
     _check_references(draft)
     needs = frozenset(scenario.fault.needs) | _topology_needs(scenario) | draft.needs
-    draft.problems.extend(ground.lacks(frozenset(scenario.fault.needs) | _topology_needs(scenario)))
-    draft.problems.extend(_command_problems(draft, ground))
+    lacking = [
+        *ground.lacks(frozenset(scenario.fault.needs) | _topology_needs(scenario)),
+        *_command_problems(draft, ground),
+    ]
     if draft.problems:
-        raise InputError(_in_order(draft.problems))
+        raise InputError(_in_order([*draft.problems, *lacking]))
+    if lacking:
+        raise UnableError(_in_order(lacking))
     steps = (*prepared, *followed)
     procedure = find.procedure(runbook, scenario.procedure)
     return Plan(
@@ -139,6 +158,7 @@ class _Draft:
         executor = "shell" if why and action.language is Language.OTHER else self._executor(action)
         if not why:
             self._ask(action)
+        self._ask_names(action, text)
         timeout = LOOK if action.blocking else self.scenario.step_timeout
         return PlannedStep(terms, executor, timeout, blocking=action.blocking)
 
@@ -193,6 +213,19 @@ class _Draft:
                 self.needed.append((need, command.source, command.text))
             else:
                 self.programs.append((invocation.program, command.source))
+
+    def _ask_names(self, command: Command, text: str) -> None:
+        """A host name of the system in a command needs names of the environment's own. PostgreSQL's clients do without: where
+        there is one server, their environment says at which address it is, whatever its name."""
+        topology = self.scenario.topology
+        named = [database.hosts for database in topology.databases] + [
+            workload.hosts for workload in topology.workloads
+        ]
+        hosts = [host for each in named for host in each]
+        naming = [each for each in command.invocations if any(host in word for word in each.argv for host in hosts)]
+        told = len(topology.databases) == 1 and naming and all(each.program in _LIBPQ for each in naming)
+        if any(host in text for host in hosts) and not told:
+            self.needed.append((Capability.NAMES, command.source, text))
 
     def unused(self) -> None:
         """A binding or deviation for nothing is a mistake in the scenario, unless another text is drilled."""
@@ -317,10 +350,11 @@ def _command_problems(draft: _Draft, ground: Ground) -> Iterable[Problem]:
     """What the text's commands need and this substrate has not, each at the line that needs it."""
     for capability, source, text in draft.needed:
         if capability not in ground.provides:
+            remedies = [problem.remedy for problem in ground.lacks(frozenset({capability}))]
             yield Problem(
                 f"`{_short(text)}` needs {capability}, which the `{ground.name}` substrate does not have here",
                 source,
-                "declare a Deviation, or choose a substrate that has it",
+                "; or ".join(("declare a Deviation", *filter(None, remedies))),
             )
     for program, source in draft.programs:
         if program and not ground.tool(program):

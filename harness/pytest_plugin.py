@@ -9,7 +9,7 @@ import pytest
 
 from harness import extensions, runbooks
 from harness.checking.judge import judge
-from harness.errors import HarnessError, InputError
+from harness.errors import HarnessError, InputError, UnableError
 from harness.model.design import TREATED, Arm, Trial
 from harness.model.history import History
 from harness.model.verdict import Assessment, Outcome, Status, Verdict
@@ -67,7 +67,10 @@ class _Session:
     def plan(self, loaded: Loaded) -> Plan:
         other = self.config.getoption("--rundrill-runbook")
         book = runbooks.read(Path(other) if other else loaded.runbook)
-        return compile_plan(loaded.scenario, book, self.substrate, name=loaded.name, own_text=other is None)
+        try:
+            return compile_plan(loaded.scenario, book, self.substrate, name=loaded.name, own_text=other is None)
+        except UnableError as error:
+            pytest.skip(str(error))
 
     def finish(self) -> tuple[Path, ...]:
         return tuple(files.write(self.drills, self.folder)) if self.drills else ()

@@ -3,9 +3,8 @@
 import re
 
 from harness.model.history import Scalar
-from harness.model.topology import Postgres
 from harness.plan import PlannedStep
-from harness.ports import Completed, Environment
+from harness.ports import Completed, Environment, Peer
 from harness.scenario import Operator
 
 _ROWS = re.compile(r"^\((\d+) rows?\)$", re.MULTILINE)
@@ -20,18 +19,16 @@ async def execute(
 ) -> tuple[Completed, dict[str, Scalar]]:
     """Run the statement by psql; `rows` (returned or affected), `tag` and, where backends were to be terminated,
     `terminated` are read from what psql prints. Errors carry their SQLSTATE (VERBOSITY verbose)."""
-    spec = environment.database(operator.database).spec
-    completed = await environment.operate(
-        argv(step.terms.text, spec, operator.role), env=operator.env, timeout=step.timeout
-    )
+    database = environment.database(operator.database).spec.database
+    line = argv(step.terms.text, environment.peer(operator.database), database=database, role=operator.role)
+    completed = await environment.operate(line, env=operator.env, timeout=step.timeout)
     return completed, figures(step.terms.text, completed.stdout)
 
 
-def argv(text: str, spec: Postgres, role: str) -> tuple[str, ...]:
+def argv(text: str, peer: Peer, *, database: str, role: str) -> tuple[str, ...]:
     """Psql's arguments for one statement or meta-command on that server; the password comes from the operator's ~/.pgpass."""
-    host = spec.hosts[0] if spec.hosts else spec.name
     options = ("-X", "-w", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-P", "pager=off")
-    return ("psql", "-h", host, "-U", role, "-d", spec.database, *options, "-c", text)
+    return ("psql", "-h", peer.host, "-p", str(peer.port), "-U", role, "-d", database, *options, "-c", text)
 
 
 def figures(text: str, printed: str) -> dict[str, Scalar]:

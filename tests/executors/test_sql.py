@@ -3,7 +3,7 @@
 import pytest
 
 from harness.executors.sql import argv, figures
-from harness.model.topology import Postgres, Role
+from harness.ports import Peer
 
 KILL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle'"
 
@@ -27,8 +27,7 @@ def test_rows_tags_and_terminated_sessions_are_read_from_psqls_output(text, prin
 
 
 def test_sql_goes_to_the_host_name_the_operator_would_use() -> None:
-    spec = Postgres(name="main", database="inventory", owner=Role("user"), hosts=("db.prod.internal", "db"))
-    line = argv("SELECT 1", spec, "user")
-    assert line[:7] == ("psql", "-h", "db.prod.internal", "-U", "user", "-d", "inventory")
+    line = argv("SELECT 1", Peer("db.prod.internal", 5432), database="inventory", role="user")
+    assert line[:9] == ("psql", "-h", "db.prod.internal", "-p", "5432", "-U", "user", "-d", "inventory")
     assert line[-2:] == ("-c", "SELECT 1")
     assert "ON_ERROR_STOP=1" in line

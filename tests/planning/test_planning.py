@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from harness.errors import InputError, Problem
+from harness.errors import InputError, Problem, UnableError
 from harness.model.load import HttpProbe, LedgerSpec, LoadProfile, Task
 from harness.model.objectives import Objective, Recovery
 from harness.model.topology import Postgres, Role, Topology, Workload
@@ -198,3 +198,41 @@ def test_a_ledger_brings_its_table_and_a_fault_that_ages_brings_a_movable_clock(
     database = planned(scenario).topology.database("main")
     assert 'CREATE TABLE "rundrill_ledger"' in database.schema
     assert database.movable_clock
+
+
+HOSTS = """# Book
+
+## Backup
+
+```bash
+pg_dump -h db.prod.internal -U app shop > backup.sql
+psql -h db.prod.internal shop < backup.sql | tail -1
+curl -s http://api.prod.internal:8000/health
+```
+"""
+
+
+def named(**changes) -> Scenario:
+    database = Postgres("main", "shop", Role("app"), hosts=("db.prod.internal",))
+    backend = Workload("backend", "shop", 8000, hosts=("api.prod.internal",))
+    system = Topology("t", databases=(database,), workloads=(backend,))
+    return replace(SCENARIO, procedure="backup", follow=(), deviations=(), topology=system, **changes)
+
+
+NAMELESS = Bare(provides=Bare().provides - {Capability.NAMES}, programs=frozenset({"pg_dump", "psql", "tail", "curl"}))
+
+
+def test_a_host_name_needs_names_but_for_the_clients_of_the_one_server() -> None:
+    with pytest.raises(UnableError) as caught:
+        planned(named(), ground=NAMELESS, text=HOSTS)
+    (problem,) = caught.value.problems
+    assert str(problem).startswith("book.md:8:")
+    assert "private host names" in str(problem)
+
+
+def test_where_a_machine_lacks_something_and_nothing_else_is_wrong_the_drill_may_be_skipped() -> None:
+    with pytest.raises(UnableError):
+        planned(replace(SCENARIO, fault=Broken(needs=frozenset({Capability.DOCKER}))))
+    with pytest.raises(InputError) as caught:
+        planned(replace(SCENARIO, fault=Broken(needs=frozenset({Capability.DOCKER})), objectives=()))
+    assert not isinstance(caught.value, UnableError)
