@@ -69,19 +69,13 @@ class LocalEnvironment:
 
     @property
     def entrance(self) -> str:
-        """The command by which a person enters it, as its operator would find it; empty with process isolation."""
+        """The command by which a person enters it, to find what its operator would; empty with process isolation."""
         if not self._site.layout.private:
             return ""
-        given = {key: self._operators[key] for key in ("HOME", "PATH")}
-        return " ".join(
-            (
-                "nsenter -t",
-                str(self._site.pid),
-                "-U -m -p -n -i -u --preserve-credentials env",
-                *(f"{key}={value}" for key, value in given.items()),
-                "bash",
-            )
-        )
+        first, names = self._site.pid, [*self._services, *self._databases]
+        member = next((pid for name in names for pid in self._site.pids(name)), first)
+        spaces = f"nsenter -t {first} -U -m -n -i -u --pid=/proc/{member}/ns/pid --preserve-credentials"
+        return f"{spaces} env HOME={self._operators['HOME']} PATH={self._operators['PATH']} bash"
 
     def database(self, name: str) -> LocalDatabase:
         """The database of that name; KeyError if the topology has none."""
