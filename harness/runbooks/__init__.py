@@ -1,5 +1,8 @@
 """Runbook text to a `Runbook`, pure: no annotation needed, nothing executed. What it means for a drill is planning's."""
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import InputError, Problem
@@ -30,6 +33,24 @@ def read(path: Path) -> Runbook:
 def parse(data: bytes | str, path: str) -> Runbook:
     """The runbook `data`, which came from `path`. InputError, with a line, for what is empty or no text."""
     loaded = text.load(data, path)
+    with _no_collection():
+        return _reading(loaded)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """A document becomes many small values at once and drops no cycles: to look for some takes a third of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _reading(loaded: text.Text) -> Runbook:
+    path = loaded.path
     blocks = markdown.blocks(loaded.lines)
     found = outline.Outliner(path, blocks).outline()
     said = tuple(statements.flatten(blocks))

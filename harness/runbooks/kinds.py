@@ -107,7 +107,7 @@ _WORDS: tuple[tuple[SectionKind, tuple[str, ...]], ...] = (
             r"workarounds?",
             r"repair\w*",
             r"actions?",
-            r"respon[sd]\w*",
+            r"respon(?:ses?|d|ding)",
             r"what to do",
             r"how to fix",
             r"treat\w*",

@@ -118,6 +118,7 @@ Block = Heading | Paragraph | Code | Listing | Table | Rule
 
 _HEADING_IN_FENCE = re.compile(r"^#{2,6}[ \t]+\S")
 _FENCE = re.compile(r"^\s{0,3}(?:`{3,}[^`]*|~{3,}.*)$")
+_OPENER = re.compile(r"^(?:`{3,}|~{3,})\s*[A-Za-z{][^`]*$")
 _SPLITS = 20
 
 
@@ -152,16 +153,24 @@ def _tree(tokens: list[Token]) -> Sequence[SyntaxTreeNode]:
 
 
 def _unclosed(tokens: list[Token], lines: Sequence[str]) -> int | None:
-    """The index of the line to cut at, if the last fence never closes and a heading follows inside it."""
-    fences = [token for token in tokens if token.type == "fence" and token.map]
-    if not fences or fences[-1].level or not fences[-1].map or fences[-1].map[1] < len(lines):
-        return None
-    start, end = fences[-1].map
-    if end > start + 1 and lines[end - 1].strip().startswith(fences[-1].markup):
-        return None
-    for index in range(start + 1, end):
-        if _HEADING_IN_FENCE.match(lines[index]) and not lines[index - 1].strip():
-            return index
+    """The index of the heading to cut at inside the first fence that was not closed before it.
+
+    A fence is taken to be one if it runs to the end of the text, or if another is opened inside it below a heading.
+    """
+    for token in tokens:
+        if token.type != "fence" or token.level or not token.map:
+            continue
+        start, end = token.map
+        closed = end > start + 1 and lines[end - 1].strip().startswith(token.markup)
+        heading = next(
+            (at for at in range(start + 1, end) if _HEADING_IN_FENCE.match(lines[at]) and not lines[at - 1].strip()),
+            None,
+        )
+        if heading is None:
+            continue
+        opened = any(_OPENER.match(line) for line in lines[heading:end])
+        if opened or (end >= len(lines) and not closed):
+            return heading
     return None
 
 
@@ -176,7 +185,8 @@ def _blocks(nodes: Sequence[SyntaxTreeNode], offset: int) -> Iterator[Block]:
                 yield Paragraph(_inline(node, line, last), line, last)
             case "fence":
                 content = tuple(node.content.split("\n")[:-1])
-                yield Code(node.info.strip(), content, line + 1, line + max(len(content), 1), fenced=True)
+                first = min(line + 1, last)
+                yield Code(node.info.strip(), content, first, min(line + max(len(content), 1), last), fenced=True)
             case "code_block":
                 content = tuple(node.content.rstrip("\n").split("\n"))
                 if any(_FENCE.match(one) for one in content):

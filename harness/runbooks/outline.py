@@ -277,6 +277,9 @@ class Outliner:
         first = item.blocks[0] if item.blocks and isinstance(item.blocks[0], Paragraph) else None
         lead = first.inline if first else Inline((), item.line, item.line)
         label, rest = labels.split(lead)
+        if label.casefold() == "purpose":
+            self._purpose = labels.clean(rest.text)
+            return
         kind = kinds.exact_section(label) if label and not item.number and not self._depth else None
         blocks = item.blocks[1:] if first else item.blocks
         if kind and (rest.text.strip() or blocks):

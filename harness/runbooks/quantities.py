@@ -24,7 +24,7 @@ _NAMES = (
 )
 _UNIT = "|".join(names for names, _ in _NAMES)
 _FIGURE = r"\d+(?:[.,]\d+)?"
-_ONE = rf"(?<![\w.$#-]){_FIGURE}(?:\s*(?:-|–|—|to)\s*{_FIGURE})?[\s-]?(?:{_UNIT})\b(?![-/]\w)"
+_ONE = rf"(?<![\w.$#-]){_FIGURE}(?:\s*(?:-|–|—|to)\s*{_FIGURE})?[\s-]?(?:{_UNIT})\b(?!-\w)"
 _DURATION = re.compile(rf"{_ONE}(?:\s*(?:,|and)?\s*{_FIGURE}\s?(?:{_UNIT})\b)?", re.IGNORECASE)
 _PART = re.compile(rf"({_FIGURE})(?:\s*(?:-|–|—|to)\s*({_FIGURE}))?[\s-]?({_UNIT})\b", re.IGNORECASE)
 _PERCENT = re.compile(rf"(?<![\w.])({_FIGURE})\s?%")

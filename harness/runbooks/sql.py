@@ -85,12 +85,7 @@ def destructive(text: str) -> bool:
     stripped = text.strip()
     if _PAIRS.match(stripped):
         return True
-    found = tokens(stripped)
-    words = (
-        [token.text for token in found if token.token_type not in {TokenType.STRING, TokenType.IDENTIFIER}]
-        if found
-        else re.findall(r"\w+", stripped)
-    )
+    words = _words(stripped)
     if any(word.lower() in _KILLERS for word in words):
         return True
     first = next((word.upper() for word in words if word.isalpha()), "")
@@ -105,3 +100,14 @@ def destructive(text: str) -> bool:
             for at, word in enumerate(body)
         )
     return False
+
+
+def _words(text: str) -> list[str]:
+    """The words outside of quotes. The tokenizer keeps some statements (EXPLAIN, DO) whole: those are cut by their quotes."""
+    found = tokens(text)
+    if found is None or any(
+        token.token_type is TokenType.STRING and text[token.start] not in "'eEnN" for token in found
+    ):
+        return re.findall(r"\w+", re.sub(r"'[^']*'", "", text))
+    skipped = {TokenType.STRING, TokenType.IDENTIFIER}
+    return [token.text for token in found if token.token_type not in skipped]

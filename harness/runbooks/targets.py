@@ -93,6 +93,9 @@ def _recovery(text: str, line: int, subject: str, path: str, *, labelled: bool) 
     marks = list(_RECOVERY.finditer(text))
     if not marks:
         return
+    if paired := tuple(_paired(text, line, subject, path)):
+        yield from paired
+        return
     if _MEASURED.search(re.split(r"[:=]", text, maxsplit=1)[0]) and not _AGREED.search(text):
         return
     for index, mark in enumerate(marks):
@@ -106,7 +109,6 @@ def _recovery(text: str, line: int, subject: str, path: str, *, labelled: bool) 
         for figure in figures:
             yield Target(kind, figure.value, "ns", text.strip(), Source(path, line, line), subject)
     yield from _prefixed(text, line, subject, path)
-    yield from _paired(text, line, subject, path)
 
 
 def _figures(segment: str, *, colon: bool) -> Iterator[Figure]:
