@@ -46,18 +46,18 @@ def earliest(series: Sequence[Series], *, since: Ns, window: Ns, hold: Ns, whole
     `whole` False also takes windows that are not over yet, as long as they have not failed.
     """
     runs = [_Starts.of(each, window=window, hold=hold, whole=whole) for each in series]
-    if not runs:
-        return None
-    instant, moved = since, True
-    while moved:
-        moved = False
+    instant = since
+    for _ in range(sum(1 + len(each.at) for each in series)):
+        later = instant
         for run in runs:
-            later = run.next(instant)
-            if later is None:
+            start = run.next(later)
+            if start is None:
                 return None
-            if later > instant:
-                instant, moved = later, True
-    return instant
+            later = start
+        if later == instant:
+            return instant
+        instant = later
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,3 +87,13 @@ def test_an_episode_is_the_outage_and_not_the_stray_error_far_behind_it():
     assert series_of.episode([True] + [False] * 5 + [True]) == 7
     assert series_of.episode([True] + [False] * 6 + [True]) == 1
     assert series_of.episode([True, False, True, False, False, True]) == 6
+
+
+def test_probes_that_came_a_little_unevenly_leave_no_gap():
+    seen = [sample(n * 0.05 + (0.02 if n % 7 == 0 else 0), mode=Mode.FRESH) for n in range(100)]
+    assert series_of.of(Objective("read"), Mode.FRESH, PERIOD, seen).settled() == at(5.0)
+
+
+def test_one_sample_is_enough_where_one_was_due():
+    assert series_of.enough(1, PERIOD, PERIOD)
+    assert not series_of.enough(0, 0, PERIOD)
