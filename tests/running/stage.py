@@ -1,9 +1,12 @@
 """A scenario on a modelled system, for whole trials under virtual time: one runbook, one service, one fault."""
 # ruff: noqa: ARG002 - they fulfil ports
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import looptime
 
 from harness import codec
 from harness.clock import now
@@ -208,3 +211,35 @@ class Staffed(Simulated):
             yield environment
         finally:
             environment.end()
+
+
+def curing() -> Simulated:
+    """A system that the procedure mends. These functions are what `--substrate tests.running.stage:…` names."""
+    return ground(CURES)
+
+
+def hopeless() -> Simulated:
+    """One that nothing mends."""
+    return ground(Model())
+
+
+def unfelt() -> Simulated:
+    """One that the fault does nothing to."""
+    return ground(replace(CURES, felt=False))
+
+
+def troubled() -> Simulated:
+    """One that does not come up."""
+    return ground(Model(trouble="no room on this machine"))
+
+
+def bare() -> Simulated:
+    """One that can do nothing."""
+    return Simulated(CURES, provides=frozenset())
+
+
+class VirtualTime(asyncio.DefaultEventLoopPolicy):
+    """Loops whose time passes at once, for whole programs."""
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        return looptime.patch_event_loop(super().new_event_loop(), end=3600)
