@@ -18,13 +18,15 @@ _RECOVERY = re.compile(
 _BOTH = re.compile(r"\b(RTO|RPO)\s*(?:/|and|&)\s*(RTO|RPO)\b[^\d\n]{0,12}", re.IGNORECASE)
 _JOIN = re.compile(
     r"^[\s*_`\"']*(?:(?:targets?|objectives?|goals?|values?|commitments?|of|is|are|was|for|has"
-    r"|been|set|to|at|most|under|within|below|up|less|than|max(?:imum)?|approx(?:imately)?"
+    r"|been|set|to|at|most|under|within|below|up\s+to|less\s+than|max(?:imum)?|approx(?:imately)?"
     r"|about|around|a|an|the|our|ideally|typically|currently|:|=|≤|<=|<|~|≈|\||-|–|—|→|\()[\s*_`]*)*$",
     re.IGNORECASE,
 )
 _MEASURED = re.compile(
     r"\b(?:actual|measured|achieved|observed|tested|last|current|latest|result|real)\b", re.IGNORECASE
 )
+_GUESSED = re.compile(r"\b(?:estimated|expected|average|mean|typical)\b", re.IGNORECASE)
+_OTHER_LABEL = re.compile(r"\s\|\s|\b[A-Z][A-Za-z]{2,}\**\s*:")
 _ASIDE = re.compile(
     r"\b(?:every|each|per|after|default|once|retention|retained|keep|kept|for the last"
     r"|last)\s*(?:the\s+)?[~<≤]?\s*$",
@@ -47,7 +49,7 @@ _ASKED = re.compile(
     re.IGNORECASE,
 )
 _ASIDE_COLUMN = re.compile(
-    r"actual|measured|achieved|current|status|notes?|strateg|how|descri|mechanism|method"
+    r"definition|meaning|explanation|actual|measured|achieved|current|status|notes?|strateg|how|descri|mechanism|method"
     r"|comment|alert|threshold|warning|critical|window|last|source|owner|impact|trigger",
     re.IGNORECASE,
 )
@@ -96,13 +98,13 @@ def _recovery(text: str, line: int, subject: str, path: str, *, labelled: bool) 
     if paired := tuple(_paired(text, line, subject, path)):
         yield from paired
         return
-    if _MEASURED.search(re.split(r"[:=]", text, maxsplit=1)[0]) and not _AGREED.search(text):
-        return
     for index, mark in enumerate(marks):
         end = marks[index + 1].start() if index + 1 < len(marks) else len(text)
         segment = text[mark.end() : end]
         kind = TargetKind((mark["short"] or {"time": "RTO", "point": "RPO"}[mark["word"].lower()]).lower())
-        if mark["word"] and "objective" not in mark.group().lower() and not re.match(r"^\W*:", segment):
+        before = text[max(0, mark.start() - 25) : mark.start()]
+        loosely = mark["word"] and "objective" not in mark.group().lower()
+        if _MEASURED.search(before) or (loosely and (_GUESSED.search(before) or not re.match(r"^\W*:", segment))):
             continue
         colon = re.match(r"^[\s*_`]*(?:\([^)]*\))?[\s*_`]*(?:targets?|objectives?|goals?)?[\s*_`]*[:=]", segment)
         figures = _figures(segment, colon=bool(colon)) if labelled or colon else _figures(segment, colon=False)
@@ -114,7 +116,7 @@ def _recovery(text: str, line: int, subject: str, path: str, *, labelled: bool) 
 def _figures(segment: str, *, colon: bool) -> Iterator[Figure]:
     """After a colon every duration of the segment, else only one that directly follows."""
     if colon:
-        yield from objectives(segment)
+        yield from objectives(_OTHER_LABEL.split(segment, maxsplit=1)[0])
         return
     first = next(quantities.durations(segment), None)
     if first and _JOIN.match(segment[: first.start]):
@@ -123,6 +125,7 @@ def _figures(segment: str, *, colon: bool) -> Iterator[Figure]:
 
 def objectives(text: str) -> Iterator[Figure]:
     """The durations a cell or a labelled line states: those outside parentheses if any, no asides ("every 5 min"); 0 counts."""
+    text = re.split(r"\.\s+(?=[A-Z])", text, maxsplit=1)[0]
     outside = re.sub(r"\([^()]*\)", lambda found: " " * len(found.group()), text)
     for candidate in (outside, text):
         found = [one for one in quantities.durations(candidate) if not _ASIDE.search(candidate[: one.start])]

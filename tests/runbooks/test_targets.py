@@ -27,6 +27,10 @@ def found(text: str) -> list[tuple[str, float, int]]:
         ("Measured RTO: 23 min", []),
         ("Ensure measured RPO/RTO values remain within objectives.", []),
         ("RPO reviewed every 30 days", []),
+        ("*RTO: 8 hours | RPO: 120 seconds | MTTR: 1-3 days*", [("rto", 480 * MINUTE), ("rpo", 2 * MINUTE)]),
+        ("Failures carry a 45-minute RTO with a tested procedure.", [("rto", 45 * MINUTE)]),
+        ("Estimated Recovery Time: 30-60 minutes", []),
+        ("Whoever needs a tighter RPO than 24h moves on.", []),
         ("Gateway uptime (SLO 99.9% monthly)", [("availability", 0.999)]),
         ("Confirm SLOs (availability ≥ 99.95%, Apdex ≥ 0.85)", [("availability", 0.9995)]),
         ("Page when availability drops below 99.9%", []),
@@ -74,6 +78,12 @@ def test_other_rows_of_a_table_of_objectives_are_none_and_a_budget_beside_availa
         "| API availability | ≥ 99.9% | 30 days | 43m 12s |\n| Apdex | ≥ 0.85 | – | – |\n"
     )
     assert found(text) == [("availability", 0.999, 5)]
+
+
+def test_a_glossary_states_no_objective_and_a_cell_only_in_its_first_sentence() -> None:
+    assert found("| Term | Definition |\n|--|--|\n| **RTO** | How long. An RTO of 30 minutes means … |") == []
+    text = "| Limit | Value |\n|--|--|\n| RTO | ~15 min for one database. Larger ones took 10 min more. |"
+    assert found(text) == [("rto", 15 * MINUTE, 5)]
 
 
 def test_objectives_are_read_from_drawings() -> None:
