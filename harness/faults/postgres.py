@@ -161,12 +161,25 @@ class LoseData:
         """Rows before and after; None where the table is gone. Nobody writes in between."""
         async with server.transaction():
             names = ", ".join(quoted(table) for table in self.tables)
+            for referred in await self._referred(server):
+                await server.ask(f"LOCK TABLE {referred} IN ACCESS EXCLUSIVE MODE")
             await server.ask(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
             before = {table: await self._rows(server, table) or 0 for table in self.tables}
             for statement in self._statements(names, seed):
                 await server.ask(statement, within=seconds(30))
             after = {table: await self._rows(server, table) for table in self.tables}
         return before, after
+
+    async def _referred(self, server: Server) -> list[str]:
+        """The tables that they refer to. Writers lock those first, and dropping a reference locks them too: taken in another
+        order, the two would wait for each other."""
+        found = await server.ask(
+            "SELECT DISTINCT confrelid::regclass::text FROM pg_constraint WHERE contype = 'f' "
+            "AND conrelid IN (SELECT to_regclass(name)::oid FROM unnest(string_to_array(%s, chr(31))) AS name) "
+            "AND confrelid <> conrelid",
+            "\x1f".join(quoted(table) for table in self.tables),
+        )
+        return [str(name) for (name,) in found]
 
     async def _rows(self, server: Server, table: str) -> int | None:
         if not await server.number("SELECT count(to_regclass(%s))", quoted(table)):

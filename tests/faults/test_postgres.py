@@ -1,10 +1,14 @@
 """Indexes, data and servers that go, on a real server."""
 
+import asyncio
+
 import pytest
 
+from harness.clock import now, until
 from harness.errors import FaultError
 from harness.faults import CrashDatabase, DropIndex, LoseData
 from harness.faults.server import session, up
+from harness.model.units import seconds
 from harness.ports import Database
 from tests.faults.conftest import Staged
 
@@ -165,3 +169,21 @@ async def test_a_crashed_server_that_the_operator_started_is_left_alone(staged: 
             await database.start()
             started = database.pid
         assert database.pid == started
+
+
+async def test_a_table_is_dropped_while_somebody_writes_to_what_it_refers_to(staged: Staged) -> None:
+    fault = LoseData(database="main", tables=("orders",))
+    async with staged(fault) as stage:
+        database = stage.environment.database("main")
+        async with session(database) as writer, session(database) as watcher:
+            await writer.ask("BEGIN")
+            await writer.ask("SELECT 1 FROM products WHERE id = 1 FOR UPDATE")
+            losing = asyncio.create_task(fault.applied_to(stage).__aenter__())
+
+            async def waits() -> bool | None:
+                return True if await watcher.number("SELECT count(*) FROM pg_locks WHERE NOT granted") else None
+
+            assert await until(waits, deadline=now() + seconds(5))
+            await writer.ask("INSERT INTO orders (user_id, product_id, quantity) VALUES (1, 1, 1)")
+            await writer.ask("COMMIT")
+            assert (await losing).felt
