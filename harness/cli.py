@@ -211,9 +211,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except HarnessError as error:
         Console(stderr=True).print(f"[bold red]the harness failed:[/] {error}", highlight=False)
         sys.exit(HARNESS_ERROR)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted; everything that was brought up is gone")
-        sys.exit(INTERRUPTED)
+    except SystemExit as leaving:
+        if leaving.code == INTERRUPTED:
+            Console(stderr=True).print("interrupted; everything that was brought up is gone", style="bold")
+        raise
     except Exception as error:  # noqa: BLE001 - a mistake of ours must not leave with the status of a failed runbook
         inputs, rest = _parted(error)
         if rest is None and inputs:
