@@ -5,15 +5,13 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-MODULES = sorted(p for p in (ROOT / "harness").rglob("*.py") if p.read_text(encoding="utf-8").strip())
+from tests.whats_here import PAGE, ROOT, modules, page
+
+MODULES = modules()
 
 
 def test_every_module_has_its_line_in_whats_here() -> None:
-    text = (ROOT / "docs/whats-here.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"^\| `([^`]+)`", text, re.MULTILINE))
-    there = {str(p.relative_to(ROOT)) for p in MODULES}
-    assert named == there
+    assert PAGE.read_text(encoding="utf-8") == page(), "python -m tests.whats_here writes it anew"
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
