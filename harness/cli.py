@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness import __version__, extensions, runbooks
+from harness import __version__, cli_gate, extensions, runbooks
 from harness.errors import HarnessError, InputError, Problem, UnableError
 from harness.model.design import ARMS, Arm
 from harness.model.history import History, Name
@@ -199,6 +199,9 @@ def reap(*, runs: Runs = Path("runs")) -> None:
     done = journal.reap(runs)
     for line in done or ["nothing was left behind"]:
         _console().print(line, markup=False)
+
+
+app.add_typer(cli_gate.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

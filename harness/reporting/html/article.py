@@ -8,6 +8,7 @@ from harness.model.history import Event, History, Phase
 from harness.model.units import Ns, show
 from harness.model.verdict import Assessment, Verdict
 from harness.reporting.drill import Drill, origin
+from harness.reporting.html import survival
 from harness.reporting.html.axis import Axis, shared_axis
 from harness.reporting.html.ledger import writes
 from harness.reporting.html.markup import Html, el, join
@@ -45,6 +46,7 @@ def article(number: int, drill: Drill) -> Html:
         _tiles(drill),
         _listed("What bounds this claim", (el("li", each) for each in assessment.limits), kind="limits"),
         _listed("Findings", _findings(assessment), kind="findings"),
+        survival.of_drill(drill),
         *_timelines(drill),
         *_procedure(drill),
         writes(drill),

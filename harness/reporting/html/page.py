@@ -15,7 +15,17 @@ from harness.reporting.wording import between, trials
 
 
 def render(drills: Sequence[Drill], *, title: str) -> str:
-    """The page: HTML that loads nothing from anywhere, and whose policy forbids it and any script but its own."""
+    """The page of a run's drills."""
+    return document(
+        title,
+        _where(drills),
+        el("header", el("h1", title), _when(drills)),
+        el("main", _summary(drills), *(article(number, drill) for number, drill in enumerate(drills, 1))),
+    )
+
+
+def document(title: str, *children: Html | None) -> str:
+    """A page of ours: HTML that loads nothing from anywhere, and whose policy forbids it and any script but its own."""
     style, script = (_inlined(name) for name in ("page.css", "page.js"))
     policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}"
     head = el(
@@ -28,13 +38,7 @@ def render(drills: Sequence[Drill], *, title: str) -> str:
         el("title", title),
         el("style", style),
     )
-    body = el(
-        "body",
-        _where(drills),
-        el("header", el("h1", title), _when(drills)),
-        el("main", _summary(drills), *(article(number, drill) for number, drill in enumerate(drills, 1))),
-        el("script", script),
-    )
+    body = el("body", *children, el("script", script))
     return "<!doctype html>\n" + el("html", head, body, lang="en") + "\n"
 
 

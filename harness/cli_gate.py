@@ -1,0 +1,219 @@
+"""The commands that run many trials: gate, ablate, mutate, compare. They decide nothing but what to call."""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from harness import extensions, runbooks
+from harness.checking.evidence import Evidence, claim
+from harness.checking.gate import TIERS, Characteristics, Gate, Tier, operating_characteristics
+from harness.checking.record import Record
+from harness.errors import InputError, Problem
+from harness.model.units import minutes, show
+from harness.model.verdict import Outcome
+from harness.plan import Plan
+from harness.planning import compile_plan
+from harness.ports import Substrate
+from harness.reporting import gate as told
+from harness.reporting.html import gate as page
+from harness.running import gating, store, triallog
+from harness.running.loading import Loaded, load
+from harness.running.pool import Ground, Runner, here, processes, spread
+from harness.running.trial import Bench
+from harness.substrates import journal
+
+app = typer.Typer()
+
+T = TypeVar("T")
+
+_STATUS = {Outcome.PASSED: 0, Outcome.FAILED: 1, Outcome.INCONCLUSIVE: 3, Outcome.INVALID: 3}
+
+Runs = Annotated[Path, typer.Option("--runs", help="Where runs are kept.")]
+SubstrateName = Annotated[str, typer.Option("--substrate", help="What brings the system up.")]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Trials at a time, each in a process of its own. One whose instrument starves is invalid."
+    ),
+]
+Scenarios = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SCENARIO...", help="Scenario files, folders of them, or file.py:variable.", show_default=False
+    ),
+]
+
+
+@app.command()
+def gate(  # noqa: PLR0913 - one parameter an option
+    scenario: Scenarios,
+    *,
+    tier: Annotated[str, typer.Option(help=f"How sure it has to be: {', '.join(TIERS)}.")] = "bronze",
+    log: Annotated[Path, typer.Option("--log", help="The trial log: made, or resumed from. Never overwritten.")] = Path(
+        "trials.jsonl"
+    ),
+    p0: Annotated[float | None, typer.Option(help="Instead of the tier's: what has to be excluded to pass.")] = None,
+    p1: Annotated[float | None, typer.Option(help="Instead of the tier's: what has to be excluded to fail.")] = None,
+    most: Annotated[int | None, typer.Option(help="Instead of the tier's: the most trials that count.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the order of trials.")] = 1,
+    budget: Annotated[
+        float | None, typer.Option(metavar="MINUTES", help="Begin no trial after so long; resume with the same --log.")
+    ] = None,
+    jobs: Jobs = 1,
+    substrate: SubstrateName = "local",
+    runs: Runs = Path("runs"),
+) -> None:
+    """Run trials until there is evidence enough to pass or to fail, and say what may be claimed.
+
+    What it will do is printed first, exactly. Every scenario has to pass. Trials that cannot be counted are replaced, at most a
+    fifth; lost or spoilt data fails at once. Interrupt it whenever you like: the same command goes on from the log.
+
+    Example: `rundrill gate scenarios/inventory/slow_queries.py --tier bronze --log slow_queries.trials.jsonl`
+    """
+    chosen = _tier(tier, p0=p0, p1=p1, most=most)
+    setting = Setting.of(scenario, substrate)
+    opening = gating.opening(setting.plans, setting.substrate, chosen, seed)
+    with triallog.opened(log, opening) as kept:
+        for plan in setting.plans:
+            found = gating.evidence(plan, kept)
+            _console().print(Text(plan.name, style="bold"))
+            _console().print(told.render_ahead(found.gate, _ahead(found, plan, jobs)))
+        with _running(setting, runs, jobs) as (runner, folder):
+            cells = _done(
+                gating.run_gate(
+                    setting.plans,
+                    kept,
+                    runner,
+                    folder,
+                    jobs=jobs,
+                    budget=None if budget is None else minutes(budget),
+                    listener=_tell,
+                )
+            )
+    _conclude(cells, folder)
+
+
+def _conclude(cells: Sequence[Evidence], folder: Path) -> None:
+    """Say what may be claimed, write the page, and exit."""
+    claims = [(each, claim(each)) for each in cells]
+    for each in claims:
+        _console().print(told.render_evidence(*each))
+    path = folder / "gate.html"
+    path.write_text(page.render(claims, title=f"Gate {folder.name}"), encoding="utf-8")
+    _console().print(f"wrote {path}", highlight=False)
+    raise typer.Exit(_status([each.outcome for each in cells]))
+
+
+def _status(outcomes: Sequence[Outcome]) -> int:
+    """Failed first, then not conclusive."""
+    return max((_STATUS[each] for each in outcomes), key=(0, 3, 1).index, default=3)
+
+
+def _ahead(found: Evidence, plan: Plan, jobs: int) -> list[tuple[Characteristics, str]]:
+    tier = found.gate.tier
+    rows = []
+    for p in sorted({1.0, (1 + tier.p1) / 2, tier.p1, tier.p0, 0.3, 0.0}, reverse=True):
+        cost = gating.effort(found, plan, p, jobs=jobs)
+        rows.append((operating_characteristics(found.gate, p), f"{show(cost.wall)} ({cost.trials:.0f} trials)"))
+    return rows
+
+
+def _tier(name: str, *, p0: float | None, p1: float | None, most: int | None) -> Tier:
+    if name not in TIERS:
+        raise InputError(Problem(f"there is no tier `{name}`", None, f"choose from: {', '.join(TIERS)}"))
+    base = TIERS[name]
+    own = p0 is not None or p1 is not None or most is not None
+    try:
+        chosen = replace(
+            base,
+            name=f"{name}, altered" if own else name,
+            p0=base.p0 if p0 is None else p0,
+            p1=base.p1 if p1 is None else p1,
+            n_max=base.n_max if most is None else most,
+        )
+    except ValueError as error:
+        raise InputError(
+            Problem(
+                f"these figures make no gate: {error}", None, "p0 < p1, both between 0 and 1, and --most at least 1"
+            )
+        ) from error
+    needed = Gate(chosen).to_pass
+    if needed > chosen.n_max:
+        raise InputError(
+            Problem(
+                f"with p0 {chosen.p0:g} and p1 {chosen.p1:g} it takes {needed} successes in a row to pass, and at most "
+                f"{chosen.n_max} trials are allowed: it could not pass",
+                None,
+                f"raise --most to {needed} or more, or move p0 and p1 apart",
+            )
+        )
+    return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The scenarios of a command, compiled, and what they run on."""
+
+    loaded: tuple[Loaded, ...]
+    plans: tuple[Plan, ...]
+    substrate: Substrate
+    ground: Ground
+
+    @staticmethod
+    def of(scenarios: Sequence[str], substrate: str) -> "Setting":
+        """InputError with every problem of all of them."""
+        ground = partial(extensions.substrate, substrate)
+        there, loaded = ground(), load(scenarios)
+        plans: list[Plan] = []
+        problems: list[Problem] = []
+        for one in loaded:
+            try:
+                plans.append(compile_plan(one.scenario, runbooks.read(one.runbook), there, name=one.name))
+            except InputError as error:
+                problems.extend(error.problems)
+        if problems:
+            raise InputError(dict.fromkeys(problems))
+        return Setting(loaded, tuple(plans), there, ground)
+
+
+@contextlib.contextmanager
+def _running(setting: Setting, runs: Path, jobs: int) -> Iterator[tuple[Runner, Path]]:
+    """A new run's folder, and what runs trials in it: this process, or with more than one job a pool of them."""
+    folder = store.new_run(runs)
+    journal.reap(runs)
+    if jobs == 1:
+        yield here(Bench(setting.substrate, folder.name)), folder
+        return
+    sources = tuple(dict.fromkeys(str(one.path) for one in setting.loaded))
+    with processes(jobs) as executor:
+        yield spread(executor, setting.ground, run=folder.name, sources=sources), folder
+
+
+def _done(work: Coroutine[Any, Any, T]) -> T:
+    """Run it to its end. What the tasks of a group raise for one reason comes out as that reason."""
+    try:
+        return asyncio.run(work)
+    except BaseExceptionGroup as group:
+        raise _first(group) from group
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _tell(record: Record) -> None:
+    _console().print(told.render_trial(record), soft_wrap=True)
+
+
+def _console() -> Console:
+    """The terminal; a log that nobody looks at gets lines that hold a whole sentence."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, 160))
