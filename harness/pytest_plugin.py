@@ -1,6 +1,7 @@
 """Scenarios as pytest items: one an arm, and one for the assessment. The runner and the judge are those of the command line."""
 
 import asyncio
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from harness.reporting import files
 from harness.reporting.drill import Drill
 from harness.running import store
 from harness.running.experiment import assess_stored, prepared, run_experiment, schedule, stored
-from harness.running.loading import Loaded, load
+from harness.running.loading import Loaded, in_file, is_candidate
 from harness.running.trial import Bench, run_trial
 from harness.scenario import Scenario
 
@@ -94,19 +95,21 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "ScenarioF
     """A Python file below a folder of scenarios is read for scenarios."""
     folders = [Path(folder).resolve() for folder in parent.config.getini("rundrill_scenarios")]
     below = any(folder in file_path.resolve().parents for folder in folders)
-    if not below or file_path.suffix != ".py" or file_path.name.startswith(("_", "conftest", "test_")):
-        return None
-    if "Scenario(" not in file_path.read_text(encoding="utf-8", errors="replace"):
+    if not below or file_path.suffix != ".py" or not is_candidate(file_path):
         return None
     return ScenarioFile.from_parent(parent, path=file_path)
 
 
 class ScenarioFile(pytest.File):
-    """A file with scenarios in it."""
+    """A file that may have scenarios in it."""
 
     def collect(self) -> "Iterable[ScenarioNode]":
-        """One collector a scenario."""
-        for loaded in load([str(self.path)]):
+        """One collector a scenario; none where the file has none. What does not load is told with its line."""
+        try:
+            found = tuple(in_file(self.path))
+        except InputError as error:
+            raise self.CollectError(str(error)) from error
+        for loaded in found:
             yield ScenarioNode.from_parent(self, name=loaded.name.rpartition(":")[2].rpartition("/")[2], loaded=loaded)
 
 
@@ -226,16 +229,20 @@ def rundrill_substrate(pytestconfig: pytest.Config) -> Substrate:
 
 @pytest.fixture
 def rundrill(pytestconfig: pytest.Config, tmp_path: Path) -> Callable[..., Assessment]:
-    """Runs a scenario's arms once and gives the assessment: `rundrill(SCENARIO, runbook=Path("docs/runbook.md"))`."""
+    """Runs a scenario's arms once and gives the assessment: `rundrill(SCENARIO, runbook=Path("docs/runbook.md"))`. What was
+    recorded lies under the test's `tmp_path`, in a folder for each call."""
     session = pytestconfig.stash[_SESSION]
+    numbers = itertools.count(1)
 
     def drilled(scenario: Scenario, *, runbook: Path, arms: Iterable[Arm] = ()) -> Assessment:
         plan = compile_plan(scenario, runbooks.read(runbook), session.substrate, name=runbook.stem)
         trials = schedule(tuple(arms) or scenario.arms, 1, scenario.seed)
-        bench = Bench(session.substrate, tmp_path.name)
+        folder = tmp_path / f"drill-{next(numbers)}"
+        folder.mkdir()
+        bench = Bench(session.substrate, f"{tmp_path.name}-{folder.name}")
 
         async def run() -> Assessment:
-            assessment, _ = await run_experiment(plan, trials, bench, tmp_path, places=asyncio.Semaphore(1))
+            assessment, _ = await run_experiment(plan, trials, bench, folder, places=asyncio.Semaphore(1))
             return assessment
 
         return asyncio.run(run())

@@ -51,7 +51,7 @@ def find(arguments: Sequence[str]) -> tuple[tuple[Loaded, ...], tuple[Problem, .
 
 def _of(path: Path, variable: str) -> tuple[Sequence[Loaded], Sequence[Problem]]:
     if path.is_dir():
-        files = [file for file in sorted(path.rglob("*.py")) if _is_scenario_file(file)]
+        files = [file for file in sorted(path.rglob("*.py")) if is_candidate(file)]
     elif path.is_file():
         files = [path]
     else:
@@ -62,7 +62,7 @@ def _of(path: Path, variable: str) -> tuple[Sequence[Loaded], Sequence[Problem]]
     problems: list[Problem] = []
     for file in files:
         try:
-            loaded.extend(_in_file(file))
+            loaded.extend(in_file(file))
         except InputError as error:
             problems.extend(error.problems)
     chosen = [one for one in loaded if variable in ("", one.variable)]
@@ -90,11 +90,13 @@ def _homonyms(loaded: Sequence[Loaded]) -> Iterator[Problem]:
             )
 
 
-def _is_scenario_file(file: Path) -> bool:
+def is_candidate(file: Path) -> bool:
+    """Whether a folder's file is looked at for scenarios: private modules and tests are not."""
     return not file.name.startswith(("_", "conftest", "test_"))
 
 
-def _in_file(file: Path) -> Iterator[Loaded]:
+def in_file(file: Path) -> Iterator[Loaded]:
+    """The scenarios of one file, none perhaps. InputError with the line where it does not load."""
     module = _imported(file)
     scenarios = {
         name: value for name, value in vars(module).items() if isinstance(value, Scenario) and not name.startswith("_")

@@ -223,6 +223,13 @@ def hopeless() -> Simulated:
     return ground(Model())
 
 
+def wrong() -> Simulated:
+    """One where the command that is to mend it does not exist."""
+    return ground(
+        Model(reactions=(Reaction(pattern="mend-it", status=127, stderr="bash: mend-it: command not found"),))
+    )
+
+
 def unfelt() -> Simulated:
     """One that the fault does nothing to."""
     return ground(replace(CURES, felt=False))
