@@ -19,6 +19,7 @@ from harness.running.recorder import Recorder, recording
 from harness.running.sampling import Sampling, measuring
 
 POLL: Ns = SECOND // 10
+HORIZON = "horizon"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,10 @@ def _felt(injection: Injection, recorder: Recorder) -> bool:
 
 
 async def _observe(plan: Plan, trial: Trial, environment: Environment, watch: Watch, recorder: Recorder) -> None:
-    """Detect, follow the procedure where the arm has one, and watch until recovered and held, or until the horizon."""
+    """Detect, follow the procedure where the arm has one, and watch until recovered and held, or until the horizon.
+
+    What was asked up to the horizon is answered before the fault is healed: else the healing would answer it.
+    """
     horizon = watch.since + plan.terms.recovery.horizon
     procedure: asyncio.Task[None] | None = None
     try:
@@ -159,6 +163,8 @@ async def _observe(plan: Plan, trial: Trial, environment: Environment, watch: Wa
             procedure = asyncio.create_task(_procedure(plan, environment, recorder))
         why = await _until_done(trial, watch, procedure, horizon)
         recorder.record(Name.OBSERVED, Phase.OK, {"why": why})
+        if trial.arm.fault and why == HORIZON:
+            await clock.sleep_until(clock.now() + max(probe.timeout for probe in plan.scenario.probes))
     finally:
         if procedure is not None:
             await _cut_off(procedure)
@@ -194,7 +200,7 @@ async def _until_done(trial: Trial, watch: Watch, procedure: asyncio.Task[None] 
                 quiet = clock.now() + watch.terms.recovery.window + watch.terms.recovery.hold
             if clock.now() >= quiet:
                 return "quiet"
-    return "horizon"
+    return HORIZON
 
 
 async def _cut_off(procedure: asyncio.Task[None]) -> None:
