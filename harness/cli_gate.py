@@ -1,49 +1,29 @@
-"""The commands that run many trials: gate, ablate, mutate, compare. They decide nothing but what to call."""
+"""The commands that run many trials: `gate` here, those that vary the procedure in cli_variants. They decide nothing but what to
+call."""
 
-import asyncio
-import contextlib
-from collections.abc import Coroutine, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
-from harness import extensions, runbooks
+from harness import cli_variants
 from harness.checking.evidence import Evidence, claim
 from harness.checking.gate import TIERS, Characteristics, Gate, Tier, operating_characteristics
-from harness.checking.record import Record
+from harness.cli_setting import STATUS, Jobs, Runs, Setting, SubstrateName, console, done, running, tell
 from harness.errors import InputError, Problem
 from harness.model.units import minutes, show
 from harness.model.verdict import Outcome
 from harness.plan import Plan
-from harness.planning import compile_plan
-from harness.ports import Substrate
 from harness.reporting import gate as told
 from harness.reporting.html import gate as page
-from harness.running import gating, store, triallog
-from harness.running.loading import Loaded, load
-from harness.running.pool import Ground, Runner, here, processes, spread
-from harness.running.trial import Bench
-from harness.substrates import journal
+from harness.running import gating, triallog
 
 app = typer.Typer()
+app.add_typer(cli_variants.app)
 
-T = TypeVar("T")
-
-_STATUS = {Outcome.PASSED: 0, Outcome.FAILED: 1, Outcome.INCONCLUSIVE: 3, Outcome.INVALID: 3}
-
-Runs = Annotated[Path, typer.Option("--runs", help="Where runs are kept.")]
-SubstrateName = Annotated[str, typer.Option("--substrate", help="What brings the system up.")]
-Jobs = Annotated[
-    int,
-    typer.Option(
-        min=1, help="Trials at a time, each in a process of its own. One whose instrument starves is invalid."
-    ),
-]
 Scenarios = Annotated[
     list[str],
     typer.Argument(
@@ -84,10 +64,10 @@ def gate(  # noqa: PLR0913 - one parameter an option
     with triallog.opened(log, opening) as kept:
         for plan in setting.plans:
             found = gating.evidence(plan, kept)
-            _console().print(Text(plan.name, style="bold"))
-            _console().print(told.render_ahead(found.gate, _ahead(found, plan, jobs)))
-        with _running(setting, runs, jobs) as (runner, folder):
-            cells = _done(
+            console().print(Text(plan.name, style="bold"))
+            console().print(told.render_ahead(found.gate, _ahead(found, plan, jobs)))
+        with running(setting, runs, jobs) as (runner, folder):
+            cells = done(
                 gating.run_gate(
                     setting.plans,
                     kept,
@@ -95,7 +75,7 @@ def gate(  # noqa: PLR0913 - one parameter an option
                     folder,
                     jobs=jobs,
                     budget=None if budget is None else minutes(budget),
-                    listener=_tell,
+                    listener=tell,
                 )
             )
     _conclude(cells, folder)
@@ -105,16 +85,16 @@ def _conclude(cells: Sequence[Evidence], folder: Path) -> None:
     """Say what may be claimed, write the page, and exit."""
     claims = [(each, claim(each)) for each in cells]
     for each in claims:
-        _console().print(told.render_evidence(*each))
+        console().print(told.render_evidence(*each))
     path = folder / "gate.html"
     path.write_text(page.render(claims, title=f"Gate {folder.name}"), encoding="utf-8")
-    _console().print(f"wrote {path}", highlight=False)
+    console().print(f"wrote {path}", highlight=False)
     raise typer.Exit(_status([each.outcome for each in cells]))
 
 
 def _status(outcomes: Sequence[Outcome]) -> int:
     """Failed first, then not conclusive."""
-    return max((_STATUS[each] for each in outcomes), key=(0, 3, 1).index, default=3)
+    return max((STATUS[each] for each in outcomes), key=(0, 3, 1).index, default=3)
 
 
 def _ahead(found: Evidence, plan: Plan, jobs: int) -> list[tuple[Characteristics, str]]:
@@ -122,7 +102,9 @@ def _ahead(found: Evidence, plan: Plan, jobs: int) -> list[tuple[Characteristics
     rows = []
     for p in sorted({1.0, (1 + tier.p1) / 2, tier.p1, tier.p0, 0.3, 0.0}, reverse=True):
         cost = gating.effort(found, plan, p, jobs=jobs)
-        rows.append((operating_characteristics(found.gate, p), f"{show(cost.wall)} ({cost.trials:.0f} trials)"))
+        rows.append(
+            (operating_characteristics(found.gate, p), f"{show(round(cost.wall, -10))} ({cost.trials:.0f} trials)")
+        )
     return rows
 
 
@@ -156,64 +138,3 @@ def _tier(name: str, *, p0: float | None, p1: float | None, most: int | None) ->
             )
         )
     return chosen
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """The scenarios of a command, compiled, and what they run on."""
-
-    loaded: tuple[Loaded, ...]
-    plans: tuple[Plan, ...]
-    substrate: Substrate
-    ground: Ground
-
-    @staticmethod
-    def of(scenarios: Sequence[str], substrate: str) -> "Setting":
-        """InputError with every problem of all of them."""
-        ground = partial(extensions.substrate, substrate)
-        there, loaded = ground(), load(scenarios)
-        plans: list[Plan] = []
-        problems: list[Problem] = []
-        for one in loaded:
-            try:
-                plans.append(compile_plan(one.scenario, runbooks.read(one.runbook), there, name=one.name))
-            except InputError as error:
-                problems.extend(error.problems)
-        if problems:
-            raise InputError(dict.fromkeys(problems))
-        return Setting(loaded, tuple(plans), there, ground)
-
-
-@contextlib.contextmanager
-def _running(setting: Setting, runs: Path, jobs: int) -> Iterator[tuple[Runner, Path]]:
-    """A new run's folder, and what runs trials in it: this process, or with more than one job a pool of them."""
-    folder = store.new_run(runs)
-    journal.reap(runs)
-    if jobs == 1:
-        yield here(Bench(setting.substrate, folder.name)), folder
-        return
-    sources = tuple(dict.fromkeys(str(one.path) for one in setting.loaded))
-    with processes(jobs) as executor:
-        yield spread(executor, setting.ground, run=folder.name, sources=sources), folder
-
-
-def _done(work: Coroutine[Any, Any, T]) -> T:
-    """Run it to its end. What the tasks of a group raise for one reason comes out as that reason."""
-    try:
-        return asyncio.run(work)
-    except BaseExceptionGroup as group:
-        raise _first(group) from group
-
-
-def _first(error: BaseException) -> BaseException:
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
-
-
-def _tell(record: Record) -> None:
-    _console().print(told.render_trial(record), soft_wrap=True)
-
-
-def _console() -> Console:
-    """The terminal; a log that nobody looks at gets lines that hold a whole sentence."""
-    console = Console()
-    return console if console.is_terminal else Console(width=max(console.width, 160))

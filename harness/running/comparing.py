@@ -3,7 +3,6 @@ checking.comparison's."""
 
 import asyncio
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +15,9 @@ from harness.model.design import TREATED, Trial
 from harness.model.units import Ns
 from harness.model.verdict import Outcome
 from harness.plan import Plan
+from harness.running.deciding import Listener, Variant
 from harness.running.pool import Runner, host
 
-Listener = Callable[[Record], None]
 Pair = tuple[Record, Record]
 
 
@@ -64,11 +63,11 @@ async def compare(  # noqa: PLR0913 - what is run, where, and how often
     places = asyncio.Semaphore(jobs)
     while len(kept) < blocks and spoilt <= max(1, INVALID_CAP * (spoilt + blocks)):
         number = len(kept) + spoilt + 1
-        block = [("old", old), ("new", new)]
+        block = [Variant("old", old), Variant("new", new)]
         order.shuffle(block)
         trial = Trial(TREATED, number, order.randrange(2**31))
         async with asyncio.TaskGroup() as group:
-            tasks = {name: group.create_task(_try(name, plan, trial, runner, folder, places)) for name, plan in block}
+            tasks = {v.name: group.create_task(_try(v, trial, runner, folder, places)) for v in block}
         pair = tasks["old"].result(), tasks["new"].result()
         for record in pair:
             if listener is not None:
@@ -82,12 +81,11 @@ async def compare(  # noqa: PLR0913 - what is run, where, and how often
     return Compared(tuple(kept), spoilt, evidence)
 
 
-async def _try(  # noqa: PLR0913 - one trial of one version
-    name: str, plan: Plan, trial: Trial, runner: Runner, folder: Path, places: asyncio.Semaphore
-) -> Record:
+async def _try(version: Variant, trial: Trial, runner: Runner, folder: Path, places: asyncio.Semaphore) -> Record:
     async with places:
-        history = await runner(plan, trial, folder / name / trial.id)
-    return record_of(history, judge(history), cell=name, block=trial.number, place=Place("", *host(), trial.number))
+        history = await runner(version.plan, trial, folder / version.name / trial.id)
+    place = Place("", *host(), trial.number)
+    return record_of(history, judge(history), cell=version.name, block=trial.number, place=place)
 
 
 def _seen(record: Record) -> Ns | None:
