@@ -1,6 +1,7 @@
 """What all tests share: pytest's own tester, and no event loop but those that are closed again."""
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,3 +11,15 @@ pytest_plugins = ["pytester"]
 def pytest_configure(config: pytest.Config) -> None:
     """Plugins ask for the main thread's event loop, and where none was ever set, that makes one that nobody closes."""
     asyncio.set_event_loop(None)
+
+
+@pytest.fixture
+def virtual_time() -> Iterator[None]:
+    """Whole programs take no time: every loop they make jumps from one thing that happens to the next."""
+    from tests.running.stage import VirtualTime
+
+    before = asyncio.get_event_loop_policy()
+    asyncio.set_event_loop_policy(VirtualTime())
+    asyncio.set_event_loop(None)
+    yield
+    asyncio.set_event_loop_policy(before)

@@ -1,14 +1,13 @@
 """The program as it is called, on modelled systems: `rundrill(…)` gives the exit status and what was printed."""
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from harness import cli
-from tests.running.stage import TEXT, VirtualTime
+from tests.running.stage import TEXT
 
 
 class Called(NamedTuple):
@@ -27,15 +26,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (shop / "runbook.md").write_text(TEXT, encoding="utf-8")
     (shop / "down.py").write_text("from tests.running.stage import DOWN\n", encoding="utf-8")
     return tmp_path
-
-
-@pytest.fixture
-def virtual_time() -> Iterator[None]:
-    """Trials take no time."""
-    before = asyncio.get_event_loop_policy()
-    asyncio.set_event_loop_policy(VirtualTime())
-    yield
-    asyncio.set_event_loop_policy(before)
 
 
 @pytest.fixture

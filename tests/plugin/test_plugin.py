@@ -1,28 +1,19 @@
 """Scenarios as pytest items, on modelled systems: one a trial and one for the assessment, with the runbook's lines."""
 
-import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import entry_points
 
 import pytest
 
 import harness.pytest_plugin  # noqa: F401 - imported here, it survives pytester, which forgets modules: numpy cannot be imported twice
-from tests.running.stage import TEXT, VirtualTime
+from tests.running.stage import TEXT
 
 INSTALLED = any(point.value == "harness.pytest_plugin" for point in entry_points(group="pytest11"))
 OTHERS = ("-p", "no:cacheprovider", "-p", "no:locust", "-o", "asyncio_default_fixture_loop_scope=function")
 PLUGIN = () if INSTALLED else ("-p", "harness.pytest_plugin")
 
 Pytest = Callable[..., pytest.RunResult]
-
-
-@pytest.fixture
-def virtual_time() -> Iterator[None]:
-    before = asyncio.get_event_loop_policy()
-    asyncio.set_event_loop_policy(VirtualTime())
-    yield
-    asyncio.set_event_loop_policy(before)
 
 
 @pytest.fixture
