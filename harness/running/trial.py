@@ -163,11 +163,11 @@ async def _observe(plan: Plan, trial: Trial, environment: Environment, watch: Wa
             procedure = asyncio.create_task(_procedure(plan, environment, recorder))
         why = await _until_done(trial, watch, procedure, horizon)
         recorder.record(Name.OBSERVED, Phase.OK, {"why": why})
-        if trial.arm.fault and why == HORIZON:
-            await clock.sleep_until(clock.now() + max(probe.timeout for probe in plan.scenario.probes))
     finally:
         if procedure is not None:
             await _cut_off(procedure)
+    if trial.arm.fault and why == HORIZON:
+        await clock.sleep_until(clock.now() + max(probe.timeout for probe in plan.scenario.probes))
 
 
 async def _detect(plan: Plan, watch: Watch, horizon: Ns, recorder: Recorder) -> None:

@@ -161,6 +161,24 @@ async def test_at_the_horizon_the_operators_hands_come_off_the_keyboard(tmp_path
     assert judge(history).status is Status.CENSORED
 
 
+async def test_after_the_horizon_no_command_ends_or_begins_while_last_answers_are_waited_for(tmp_path: Path) -> None:
+    model = Model(reactions=(Reaction(pattern="uptime", took=seconds(18.7)), CURE))
+    scenario = replace(DOWN, step_timeout=minutes(10))
+    history, _ = await tried(model, TREATED, tmp_path, scenario=scenario)
+    observed = history.first(Name.OBSERVED)
+    assert texts(history) == COMMANDS[:1]
+    assert not [e for e in history.named(Name.STEP, Phase.OK, Phase.FAIL, Phase.INFO) if e.actor == "operator"]
+    assert not [e for e in history.named(Name.STEP) if e.index > observed.index]
+
+
+async def test_what_was_asked_up_to_the_horizon_is_answered_before_the_fault_is_undone(tmp_path: Path) -> None:
+    history, _ = await tried(Model(), CONTROL, tmp_path)
+    timeout = DOWN.probes[0].timeout / SECOND
+    assert at(history, Name.HEAL) >= at(history, Name.OBSERVED) + timeout
+    last = [s for s in history.samples if s.scheduled < history.first(Name.OBSERVED).at]
+    assert not last[-1].good
+
+
 async def test_preparation_comes_before_the_fault_in_every_arm_and_is_not_the_operators(tmp_path: Path) -> None:
     for arm in (BASELINE, CONTROL, TREATED, SHAM):
         folder = tmp_path / arm.name
