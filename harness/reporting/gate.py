@@ -162,6 +162,8 @@ def remarks(evidence: Evidence, claim: Claim) -> tuple[str, ...]:
 
 
 def _attribution(evidence: Evidence, claim: Claim) -> str:
+    if not claim.control_n:
+        return "no control trial counts: whether the recovery is the procedure's doing is not known"
     exact = f" (Fisher's exact one-sided p {claim.p_control:.3g})" if claim.p_control is not None else ""
     seen = f"control: {claim.control_ok} of {claim.control_n} recovered within the RTO without the procedure{exact}"
     match evidence.attributable:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.checking import timeliness
 from harness.checking.gate import Decision
 from harness.model.verdict import Outcome
 from harness.plan import Plan
 from harness.runbooks.mutants import Mutant
-from harness.running.deciding import Effort, Listener, Variant, decide
+from harness.running.deciding import Decided, Effort, Listener, Variant, decide
 from harness.running.pool import Runner
 
 
@@ -69,6 +70,12 @@ async def mutate(  # noqa: PLR0913 - what is run, where, and how
     original, *found = await decide(variants, runner, folder, effort=effort, listener=listener)
     fates = []
     for mutant, each in zip(mutants, found, strict=True):
-        told = [f.why for r in each.counted for f in r.verdict.findings if f.outcome is r.verdict.outcome]
-        fates.append(Fate(mutant, each.decision, len(each.counted), told[-1] if told else ""))
+        fates.append(Fate(mutant, each.decision, len(each.counted), _said(each)))
     return Mutation(original.decision, tuple(fates))
+
+
+def _said(found: Decided) -> str:
+    """What the last trial that counts says of its outcome: of recovery, where it says something of it."""
+    verdicts = [r.verdict for r in found.counted[-1:]]
+    told = [f for v in verdicts for f in v.findings if f.outcome is v.outcome]
+    return min(told, key=lambda f: f.check != timeliness.CHECK).why if told else ""

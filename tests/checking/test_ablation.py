@@ -40,14 +40,21 @@ def test_success_decides_first(whole, without, effect) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "effect"),
     [
-        (5, 7, Effect.SPEED),
-        (7, 5, Effect.SLOWS),
-        (5, 6, Effect.NOTHING),
-        (6, 5, Effect.NOTHING),
+        (4, 7, Effect.SPEED),
+        (7, 4, Effect.SLOWS),
+        (4, 6, Effect.NOTHING),
+        (6, 4, Effect.NOTHING),
     ],
 )
 def test_speed_is_told_only_where_it_is_plain_to_see(before, after, effect) -> None:
-    assert call(side(PASS, record(rta=before)), side(PASS, record(rta=after))).effect is effect
+    def pair(rta):
+        return side(PASS, record(rta=rta), record(rta=rta, number=2))
+
+    assert call(pair(before), pair(after)).effect is effect
+
+
+def test_one_trial_says_nothing_of_speed() -> None:
+    assert call(side(PASS, record(rta=1)), side(PASS, record(rta=19))).effect is Effect.NOTHING
 
 
 def test_ranges_that_overlap_are_no_difference_in_speed() -> None:

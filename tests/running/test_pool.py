@@ -103,14 +103,14 @@ def test_what_travels_to_a_worker_is_the_plan_and_nothing_of_this_process(tmp_pa
 
     class Kept(ProcessPoolExecutor):
         def submit(self, _fn, job):  # type: ignore[override]
-            jobs.append(pickle.loads(pickle.dumps(job)))
+            jobs.append(pickle.loads(pickle.dumps(job)))  # noqa: S301
             raise RuntimeError("enough")
 
     plan = planned(SHORT, substrate=GROUND())
     with Kept(1) as pool, pytest.raises(HarnessError, match="enough"):
         asyncio.run(spread(pool, GROUND, run="label")(plan, TRIAL, tmp_path / "trial"))
     (job,) = jobs
-    assert pickle.loads(job.plan) == plan
+    assert pickle.loads(job.plan) == plan  # noqa: S301
     history = work(replace(job, folder=tmp_path / "trial"))
     verdict = judge(history)
     assert (verdict.outcome, verdict.status) == (Outcome.PASSED, Status.OK)
