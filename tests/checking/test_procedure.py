@@ -254,3 +254,9 @@ def test_each_step_is_told_at_its_own_line():
     found = findings(failed("", 1), {"phase": "info", "why": "timed out"}, texts=["x", "y"])
     assert [f.source for f in found[:2]] == [Source("runbook.md", 41), Source("runbook.md", 42)]
     assert [len(f.evidence) for f in found[:2]] == [1, 1]
+
+
+@pytest.mark.parametrize("complaint", ["one\ntwo\nbash: foo: command not found", "bash: foo: command not found\n\ntwo"])
+def test_the_line_of_a_complaint_is_told_whole_wherever_it_stands(complaint):
+    (only,) = findings(failed(complaint))
+    assert only.why.endswith("written: bash: foo: command not found")
