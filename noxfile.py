@@ -5,7 +5,7 @@ import nox
 nox.options.sessions = ["lint", "types", "contracts", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
-TEST = ("pytest", "pytest-asyncio", "hypothesis", "looptime", "pytest-cov")
+TEST = ("pytest", "pytest-asyncio", "hypothesis", "looptime", "pytest-cov", "distributed")
 DRILLS = (
     "scenarios/storefront/pool_exhausted_for_long.py",
     "scenarios/inventory/slow_queries.py",
@@ -47,3 +47,20 @@ def contracts(session: nox.Session) -> None:
     """The layers and confinements of docs/architecture.md, by import-linter."""
     session.install("-q", "-e", ".", "import-linter")
     session.run("lint-imports")
+
+
+@nox.session
+def proof(session: nox.Session) -> None:
+    """What the harness says of itself, measured: known truth, spoilt ledgers, the gate's exact errors, A/A and negative controls on
+    real servers, starvation. About 15 minutes on two quiet CPUs; docs/measuring.md has the figures."""
+    session.install("-q", "-e", ".", *TEST)
+    proofs = ("tests/proof", "tests/checking/test_known_truth.py", "tests/probes/test_prober.py")
+    session.run("pytest", "-q", *(session.posargs or proofs), env={"RUNDRILL_PROOF": "full"})
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Mutants of harness/checking and of the gate, each held against the tests of that folder; name some to run only those
+    (`nox -s mutation -- "harness.checking.evidence*"`). Takes hours for all of them; `mutmut results` lists the survivors."""
+    session.install("-q", "-e", ".", *TEST, "mutmut>=3.3")
+    session.run("mutmut", "run", *session.posargs)
