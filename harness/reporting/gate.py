@@ -153,6 +153,9 @@ def remarks(evidence: Evidence, claim: Claim) -> tuple[str, ...]:
         told.append(
             f"Kaplan-Meier of recovery: {quantiles}; log e-value {claim.evidence:.2f}; Wilson {claim.wilson:.3f}"
         )
+    people = max((r.verdict.rta.human for r in evidence.records if r.verdict.rta), default=0)
+    if people:
+        told.append(f"these are the machine's times; people would add up to {show(people)}, as declared")
     if claim.autocorrelation is not None:
         told.append(
             f"lag-1 autocorrelation of log RTA {claim.autocorrelation:+.2f}; each trial had an environment of its own"
