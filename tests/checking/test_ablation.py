@@ -91,3 +91,29 @@ def test_later_steps_that_fail_without_it_are_told() -> None:
     whole = side(PASS, ran(Phase.OK, Phase.OK, Phase.FAIL))
     without = side(PASS, ran(Phase.INFO, Phase.FAIL, Phase.FAIL))
     assert call(whole, without).confounded == (1,)
+
+
+def test_the_reason_is_told_with_its_figures() -> None:
+    def why(whole, without):
+        return call(whole, without).why
+
+    assert why(side(PASS), stuck()) == "without it 0 of 2 succeed, with it 2 of 2"
+    assert why(side(OPEN), stuck()) == "without it 0 of 2 succeed, with it 2 of 2: not enough to tell"
+    assert why(stuck(), stuck()).endswith("shows only in a procedure that works")
+    spoilt = side(PASS, record(loss=lost(duplicates=1)))
+    assert why(spoilt, side(PASS, record(loss=lost()))) == "without it no data is spoilt, with it some is"
+    bare = side(PASS, record(findings=(Finding("redundancy", Outcome.INCONCLUSIVE, "gone"),)))
+    assert why(side(PASS), bare) == "without it service comes back, and the second of everything does not"
+    assert why(side(PASS), side(PASS)) == (
+        "without it 2 of 2 succeed, with it 2 of 2; RTA up to 5.0 s without it, 5.0 s with it"
+    )
+    slow = side(PASS, record(rta=9), record(rta=8, number=2))
+    assert why(side(PASS), slow) == "RTA up to 9.1 s without it, 5.0 s with it"
+
+
+def test_speed_cannot_be_told_where_one_side_has_no_times() -> None:
+    from dataclasses import replace
+
+    timeless = replace(record(), verdict=replace(record().verdict, rta=None))
+    assert call(side(PASS), side(PASS, timeless, timeless)).effect is Effect.NOTHING
+    assert call(side(PASS, timeless, timeless), side(PASS)).effect is Effect.NOTHING

@@ -212,3 +212,97 @@ def test_autocorrelation_is_that_of_the_textbook(values) -> None:
 def test_too_few_or_equal_times_have_no_autocorrelation() -> None:
     assert autocorrelation([1.0, 2.0, 3.0]) is None
     assert autocorrelation([1.0] * 6) is None
+
+
+def test_every_figure_of_a_mixed_log_is_its_own() -> None:
+    records = [
+        record(number=1, rta=4, loss=lost(1, rpa=0.5)),
+        record(number=2, rta=6, loss=lost()),
+        record(number=3, rta=12, status=Status.MISS),
+        record(number=4, rta=5),
+        record(number=5, status=Status.CENSORED),
+        record(CONTROL, Status.CENSORED, number=6),
+        record(number=7, status=Status.INVALID),
+    ]
+    found = gathered(records, GOLD)
+    told = claim(found)
+    assert found.cell == "shop/down"
+    assert (told.n, told.ok, told.miss, told.censored, told.unclear, told.invalid) == (5, 3, 1, 1, 0, 1)
+    assert told.reasons == (("unknown", 1),)
+    wilson = stats.binomtest(3, 5).proportion_ci(0.9, method="wilson")
+    assert told.wilson == pytest.approx(wilson.low)
+    assert told.clopper_pearson == pytest.approx(stats.beta.ppf(0.05, 3, 3))
+    assert told.evidence == pytest.approx(3 * math.log(0.99 / 0.9) + 2 * math.log(0.1))
+    assert [step.unrecovered for step in told.curve] == pytest.approx([0.8, 0.6, 0.4, 0.2])
+    assert (told.median, told.p90, told.p95) == (seconds(6.05), None, None)
+    assert told.slowest == record(status=Status.CENSORED).verdict.rta.fault
+    assert told.mean == pytest.approx(seconds((4.05 + 5.05 + 6.05 + 12.05 + 20) / 5))
+    assert told.rpa == lost(1, rpa=0.5).rpa
+    assert told.resolution == seconds(0.06)
+    assert told.loss_upper == pytest.approx(stats.beta.ppf(0.95, 2, 1))
+    assert (told.control_n, told.control_ok) == (1, 0)
+    assert told.p_control == pytest.approx(fisher(3, 5, 0, 1))
+    assert told.autocorrelation == autocorrelation([math.log(seconds(t)) for t in (4.05, 6.05, 12.05, 5.05)])
+    assert told.cost == 7 * seconds(30)
+
+
+def test_quantiles_that_were_reached_are_given() -> None:
+    told = claim(gathered([record(number=n, rta=n) for n in range(1, 21)]))
+    assert (told.median, told.p90, told.p95) == (seconds(10.05), seconds(18.05), seconds(19.05))
+
+
+def test_figures_that_need_both_arms_or_a_ledger_are_not_given_without() -> None:
+    assert claim(gathered([record()])).p_control is None
+    assert claim(gathered(TWO_STUCK)).p_control is None
+    assert claim(gathered([record()])).loss_upper is None
+    assert claim(gathered([record()])).resolution is None
+    assert claim(gathered([])).mean is None
+
+
+def test_the_slowest_is_the_one_that_ended_last_and_before_all_one_that_was_not_seen() -> None:
+    from harness.model.verdict import Interval, Recovered
+
+    def lasting(number, lo, hi):
+        one = record(number=number)
+        return replace(one, verdict=replace(one.verdict, rta=Recovered(Interval(seconds(lo), hi and seconds(hi)))))
+
+    assert claim(gathered([lasting(1, 5, 6), lasting(2, 4, 9)])).slowest == Interval(seconds(4), seconds(9))
+
+
+def test_the_worst_loss_is_the_longest_and_before_all_one_without_an_end() -> None:
+    from harness.model.verdict import Interval
+
+    def losing(*spans):
+        return [record(number=n, loss=replace(lost(1), rpa=span)) for n, span in enumerate(spans, 1)]
+
+    short, long, open_ = Interval(0, 5), Interval(3, 9), Interval(1, None)
+    assert claim(gathered(losing(short, long))).rpa == long
+    assert claim(gathered(losing(long, short))).rpa == long
+    assert claim(gathered(losing(long, open_, short))).rpa == open_
+    assert claim(gathered(losing(Interval(0, 0), Interval(0, 1)))).rpa == Interval(0, 1)
+
+
+@pytest.mark.parametrize("check", ["durability", "integrity"])
+def test_only_a_failed_check_of_the_data_keeps_a_control_from_having_healed(check) -> None:
+    assert healed(record(CONTROL, findings=(Finding(check, Outcome.PASSED, "whole"),)).verdict)
+    assert healed(record(CONTROL, findings=(Finding("procedure", Outcome.FAILED, "broken"),)).verdict)
+    assert not healed(record(CONTROL, findings=(Finding(check, Outcome.FAILED, "lost"),)).verdict)
+    assert not healed(record(CONTROL, Status.MISS).verdict)
+
+
+def test_had_the_interrupted_failed_it_would_be_told() -> None:
+    found = gathered([record(number=1, status=Status.MISS)], interrupted=[TREATED, CONTROL])
+    assert claim(found).if_invalid_failed is Decision.FAIL
+    assert claim(gathered([record(number=1)], interrupted=[CONTROL] * 3)).if_invalid_failed is Decision.OPEN
+    four = gathered(successes(4), interrupted=[CONTROL])
+    assert claim(four).if_invalid_failed is Decision.OPEN
+    failed = gathered([*successes(4), record(number=9, status=Status.MISS)])
+    assert claim(failed).if_invalid_failed is Decision.OPEN
+
+
+def test_a_violation_fails_also_there() -> None:
+    spoilt = [record(number=1, loss=lost(holes=1))]
+    assert claim(gathered(spoilt)).if_invalid_failed is Decision.FAIL
+    losing = [record(number=1, loss=lost(1))]
+    assert claim(gathered(losing, recovery=replace(RECOVERY, rpo=0))).if_invalid_failed is Decision.FAIL
+    assert claim(gathered(losing)).if_invalid_failed is Decision.OPEN
