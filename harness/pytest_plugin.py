@@ -20,7 +20,7 @@ from harness.ports import Substrate
 from harness.reporting import files
 from harness.reporting.drill import Drill
 from harness.running import store
-from harness.running.experiment import assess_stored, prepared, run_experiment, schedule, stored
+from harness.running.experiment import assess_stored, in_order, prepared, run_experiment, schedule, stored
 from harness.running.loading import Loaded, in_file, is_candidate
 from harness.running.trial import Bench, run_trial
 from harness.scenario import Scenario
@@ -150,7 +150,7 @@ class ScenarioNode(pytest.Collector):
 
     def assessment(self) -> Assessment:
         """All trials, judged together; also handed to the reports."""
-        histories = tuple(self.history(trial) for trial in self.trials())
+        histories = in_order(self.history(trial) for trial in self.trials())
         plan, _ = self._prepared or (None, None)
         assert plan is not None  # noqa: S101 - a schedule is never empty
         assessment = assess_stored(stored(plan), histories)

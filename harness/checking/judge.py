@@ -54,12 +54,13 @@ def judge(history: History) -> Verdict:
     when = _attempt(crashes, _MOMENTS, lambda: moments(history)) or Moments(0, 0)
     seen = _attempt(crashes, _SAMPLES, lambda: _outage(history, when)) or (None, (), None)
     alarm, series, outage = seen
+    people = _attempt(crashes, "people", lambda: _people(history, when, alarm, outage)) or 0
     loss = _attempt(crashes, durability.CHECK, lambda: durability.loss(history, when))
     checks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
         (hygiene.CHECK, lambda: hygiene.check(history, when)),
         (steady_state.CHECK, lambda: steady_state.check(history, when)),
         (effect.CHECK, lambda: effect.check(history, when, outage)),
-        (timeliness.CHECK, lambda: timeliness.check(history, when, outage)),
+        (timeliness.CHECK, lambda: timeliness.check(history, when, outage, people=people)),
         (durability.CHECK, lambda: durability.check(history, loss)),
         (procedure.CHECK, lambda: procedure.check(history, when)),
         (containment.CHECK, lambda: containment.check(history)),
@@ -69,13 +70,13 @@ def judge(history: History) -> Verdict:
     for name, check in checks:
         findings.extend(_findings(crashes, name, check))
     timings = _attempt(crashes, "timings", lambda: _timings(history, when, alarm, series, outage)) or Timings()
-    rta = _attempt(crashes, "timings", lambda: _rta(history, when, alarm, outage))
+    rta = _attempt(crashes, "timings", lambda: _rta(when, outage, people=people))
     blind = any(f.check in (_MOMENTS, _SAMPLES) for f in crashes)
     return Verdict(
         trial=history.header.trial,
         arm=history.header.arm,
         outcome=_outcome(history, findings, crashed=bool(crashes)),
-        status=Status.INVALID if blind else _status(history, when, outage, findings),
+        status=Status.INVALID if blind else _status(history, when, outage, findings, people=people),
         findings=(*crashes, *findings),
         timings=timings,
         rta=rta,
@@ -117,12 +118,14 @@ def _outcome(history: History, findings: Iterable[Finding], *, crashed: bool) ->
     return Outcome.worst([*outcomes, Outcome.INCONCLUSIVE] if crashed or not outcomes else outcomes)
 
 
-def _status(history: History, when: Moments, outage: Outage | None, findings: Iterable[Finding]) -> Status:
+def _status(
+    history: History, when: Moments, outage: Outage | None, findings: Iterable[Finding], *, people: Ns
+) -> Status:
     invalid = {f.check for f in findings if f.outcome is Outcome.INVALID}
     felt = history.first(Name.FAULT, Phase.OK) is not None
     if invalid == {effect.CHECK} and felt and outage is None:
         return Status.NO_BREACH
-    return Status.INVALID if invalid else timeliness.status(history, when, outage)
+    return Status.INVALID if invalid else timeliness.status(history, when, outage, people=people)
 
 
 def _timings(
@@ -149,8 +152,14 @@ def _timings(
     )
 
 
-def _rta(history: History, when: Moments, alarm: Alarm | None, outage: Outage | None) -> Recovered | None:
-    if outage is None or alarm is None or when.call is None:
+def _people(history: History, when: Moments, alarm: Alarm | None, outage: Outage | None) -> Ns:
+    if outage is None or alarm is None:
+        return 0
+    return human(history, when, detected=alarm.at, until=outage.recovered.hi if outage.recovered else None)
+
+
+def _rta(when: Moments, outage: Outage | None, *, people: Ns) -> Recovered | None:
+    if outage is None or when.call is None:
         return None
     took = timeliness.taken(when, outage)
     back = outage.recovered or Interval(outage.possible, None)
@@ -159,7 +168,7 @@ def _rta(history: History, when: Moments, alarm: Alarm | None, outage: Outage | 
         None if back.hi is None else max(0, back.hi - outage.onset.lo),
     )
     procedure_took = timeliness.since(back, when.started) if when.started is not None else None
-    return Recovered(took, user, procedure_took, human(history, when, detected=alarm.at, until=back.hi))
+    return Recovered(took, user, procedure_took, people)
 
 
 def human(history: History, when: Moments, *, detected: Ns, until: Ns | None) -> Ns:

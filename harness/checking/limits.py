@@ -20,7 +20,7 @@ def limits(
     return (
         *_trials(verdicts),
         *_horizon(verdicts, terms, word),
-        *_human(verdicts, terms, rta),
+        *_human(verdicts, rta),
         *_loss(verdicts),
         *_arms(verdicts),
         *_place(histories),
@@ -50,17 +50,12 @@ def _horizon(verdicts: Sequence[Verdict], terms: Terms, word: Word) -> Iterator[
         yield f"after {show(horizon)} nobody looked: a recovery later, within the RTO of {show(rto)}, is not excluded"
 
 
-def _human(verdicts: Sequence[Verdict], terms: Terms, rta: Interval | None) -> Iterator[str]:
+def _human(verdicts: Sequence[Verdict], rta: Interval | None) -> Iterator[str]:
     human = max((v.rta.human for v in verdicts if v.arm == TREATED and v.rta), default=0)
     if human == 0 or rta is None:
         return
-    text = f"people's time is not in it: {show(human)} by the declared times"
-    if rta.hi is None:
-        yield text
-    elif rta.hi + human > terms.recovery.rto:
-        yield f"{text}, with which it takes {show(rta.hi + human)}: longer than the RTO of {show(terms.recovery.rto)}"
-    else:
-        yield f"{text}, with which it takes {show(rta.hi + human)}"
+    text = f"people's time is declared, not measured: {show(human)}"
+    yield text if rta.hi is None else f"{text}, with which it takes {show(rta.hi + human)}"
 
 
 def _loss(verdicts: Sequence[Verdict]) -> Iterator[str]:

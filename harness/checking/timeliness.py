@@ -23,18 +23,20 @@ def taken(moments: Moments, outage: Outage) -> Interval:
     return since(outage.recovered or Interval(outage.possible, None), start)
 
 
-def status(history: History, moments: Moments, outage: Outage | None) -> Status:
-    """What became of a trial that counts. OK only if the whole bracket is within the RTO."""
+def status(history: History, moments: Moments, outage: Outage | None, *, people: Ns) -> Status:
+    """What became of a trial that counts. OK only if the whole bracket, and `people`'s declared time (ns) on top, is within
+    the RTO: RTO >= detection + acknowledgement + execution (measured, declared, measured)."""
     if outage is None:
         return Status.NO_BREACH
     hi = taken(moments, outage).hi
     if hi is None:
         return Status.CENSORED
-    return Status.OK if hi <= history.header.terms.recovery.rto else Status.MISS
+    return Status.OK if hi + people <= history.header.terms.recovery.rto else Status.MISS
 
 
-def check(history: History, moments: Moments, outage: Outage | None) -> Iterator[Finding]:
-    """One finding on what the arm is expected to show: treated recovers, control does not, the others do not break."""
+def check(history: History, moments: Moments, outage: Outage | None, *, people: Ns) -> Iterator[Finding]:
+    """One finding on what the arm is expected to show: treated recovers, control does not, the others do not break. `people`'s
+    declared time (ns) counts against the RTO, and is told apart."""
     observed = tuple(e.index for e in history.named(Name.OBSERVED))
     arm = history.header.arm
     if outage is None:
@@ -42,9 +44,11 @@ def check(history: History, moments: Moments, outage: Outage | None) -> Iterator
             yield Finding(CHECK, Outcome.PASSED, "no objective was broken", observed)
         return
     took = taken(moments, outage)
-    early = _within(took, history.header.terms.recovery.rto)
+    early = _within(took, history.header.terms.recovery.rto - people)
     if arm == TREATED:
         outcome, why = _treated(history, moments, outage, early)
+        if outage.recovered is not None and people:
+            why = f"{why}, and {show(people)} of people's time by the declared times"
     elif arm == CONTROL:
         outcome, why = _control(history, moments, outage, early)
     elif arm.procedure:

@@ -30,7 +30,7 @@ class Name(StrEnum):
     STEADY      ok: objectives held over one window before the fault · fail: they did not (`why`)
     FAULT       invoke: the injection call begins (t_call; `fault`) · ok: it returned and the target felt it, with its
                 evidence · fail: not felt (`why`)
-    HEAL        invoke/ok: the fault is undone (after observation has ended)
+    HEAL        invoke/ok: the fault is undone (after observation has ended) · fail: it could not be (`why`)
     DETECT      info: the burn rule fired (t_detect)
     PROCEDURE   invoke: t_start · ok: followed to the end
     STEP        invoke: `step` index in the plan · ok: it ran and its status was success · fail: it ran and failed, or could

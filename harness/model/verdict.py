@@ -85,8 +85,9 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """RTA in ns: from the fault call (`fault`, the gated one), from the first bad sample (`user`), from the first command
-    (`procedure`, what the runbook can change), and what people would add (`human`, arithmetic, never waited for)."""
+    """RTA in ns: from the fault call (`fault`), from the first bad sample (`user`), from the first command (`procedure`, what
+    the runbook can change). `human` is what people would add by the declared times: never waited for, shown apart, and on
+    top of `fault` when that is held against the RTO."""
 
     fault: Interval
     user: Interval | None = None

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.checking.assess import assess
@@ -44,11 +44,16 @@ async def run_experiment(
 
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(one(trial)) for trial in trials]
-    histories = tuple(task.result() for task in running)
+    histories = in_order(task.result() for task in running)
     assessment = assess_stored(stored(plan), histories)
     for reporter in bench.reporters:
         reporter.assessment(assessment)
     return assessment, histories
+
+
+def in_order(histories: Iterable[History]) -> tuple[History, ...]:
+    """Histories by their trials' names: the order in which a stored run is read, whatever order they were run in."""
+    return tuple(sorted(histories, key=lambda history: history.header.trial))
 
 
 def prepared(plan: Plan, run: Path) -> Path:
@@ -58,7 +63,7 @@ def prepared(plan: Plan, run: Path) -> Path:
 
 def assess_stored(kept: store.Stored, histories: Sequence[History]) -> Assessment:
     """The assessment of a stored scenario: the same whether it was just run or is judged again."""
-    ordered = sorted(histories, key=lambda history: history.header.trial)
+    ordered = in_order(histories)
     verdicts: tuple[Verdict, ...] = tuple(judge(history) for history in ordered)
     return assess(kept.name, verdicts, ordered, expect=kept.expect, because=kept.because, caveats=kept.caveats)
 

@@ -32,7 +32,7 @@ ZERO = seconds(1000)
 PERIOD = milliseconds(50)
 RUNBOOK = Source("runbook.md", 40)
 
-PEOPLE = HumanTimes()
+PEOPLE = HumanTimes(acknowledge=0, manual=0, command=0)
 
 Down = Callable[[float], bool]
 """Whether a probe due at that second is bad."""

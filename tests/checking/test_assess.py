@@ -24,7 +24,7 @@ def test_an_effective_procedure_passes():
     assert (got.scenario, got.word, got.outcome) == ("shop/pool", Word.EFFECTIVE, Outcome.PASSED)
     assert (got.effective, got.necessary, got.harmless) == (True, True, None)
     assert got.rta == Interval(seconds(3.9625), seconds(4.0125))
-    assert got.human == seconds(315)
+    assert got.human == 0
     assert got.rpa is None
     assert len(got.verdicts) == 2
 
@@ -134,10 +134,6 @@ def limits(*histories, **how):
 def test_all_that_bounds_the_claim_is_said():
     assert limits(GOOD, DOWN) == (
         "n = 1: 1 recovered within the RTO, so with 95% confidence at least 5% of such incidents do",
-        (
-            "people's time is not in it: 5.25 min by the declared times, with which it takes 5.317 min: "
-            "longer than the RTO of 10 s"
-        ),
         "loss of data was not measured",
         "the sham arm was not run: it is not known what the procedure does to a healthy system",
         "the baseline arm was not run: that nothing breaks with nothing done rests on each trial's steady state before the fault",
@@ -178,11 +174,11 @@ def test_an_ineffective_procedure_may_have_worked_later():
 
 def test_peoples_time_is_told_with_what_it_makes_of_the_rto():
     quick = terms(human=HumanTimes(acknowledge=seconds(1), command=seconds(1)))
-    assert "people's time is not in it: 2 s by the declared times, with which it takes 6.0 s" in limits(
+    assert "people's time is declared, not measured: 2 s, with which it takes 6.0 s" in limits(
         history(judged=quick), DOWN
     )
     stuck = limits(history(down=NEVER, judged=quick), DOWN)
-    assert "people's time is not in it: 2 s by the declared times" in stuck
+    assert "people's time is declared, not measured: 2 s" in stuck
     none = terms(human=HumanTimes(acknowledge=0, command=0))
     assert not any("people" in limit for limit in limits(history(judged=none), DOWN))
 
@@ -242,10 +238,27 @@ def test_only_a_control_that_was_cut_off_is_said_to_have_been_watched():
 
 def test_with_peoples_time_exactly_the_rto_is_not_longer_than_it():
     exact = terms(rto=5.0125, human=HumanTimes(acknowledge=seconds(1), command=0))
-    assert "people's time is not in it: 1 s by the declared times, with which it takes 5.0 s" in limits(
+    assert "people's time is declared, not measured: 1 s, with which it takes 5.0 s" in limits(
         history(judged=exact), DOWN
     )
 
 
 def test_without_a_treated_trial_nobodys_time_is_told():
     assert not any("people" in limit for limit in limits(DOWN))
+
+
+def test_peoples_declared_time_counts_against_the_rto():
+    people = HumanTimes(acknowledge=seconds(4), manual=0, command=seconds(1))
+    slow = assessed(history(judged=terms(rto=8.95, human=people)), DOWN)
+    assert (slow.word, slow.human) == (Word.SLOW, seconds(5))
+    assert "5 s of people's time" in slow.why
+    assert assessed(history(judged=terms(rto=9, human=people)), DOWN).word is Word.INCONCLUSIVE
+    assert assessed(history(judged=terms(rto=9.0125, human=people)), DOWN).word is Word.EFFECTIVE
+
+
+def test_nobodys_time_is_added_to_a_control_that_heals():
+    people = HumanTimes(acknowledge=seconds(300), manual=0, command=0)
+    judged = terms(rto=600, human=people)
+    quick = terms(rto=9, human=people)
+    assert assessed(history(judged=judged), history(CONTROL, BACK, judged=judged)).word is Word.UNNECESSARY
+    assert judge(history(CONTROL, BACK, judged=quick)).status is Status.OK

@@ -10,6 +10,7 @@ from harness.checking.moments import moments
 from harness.checking.timeliness import since
 from harness.model.design import BASELINE, CONTROL, SHAM, TREATED
 from harness.model.history import Name, Phase
+from harness.model.objectives import HumanTimes
 from harness.model.units import milliseconds, seconds
 from harness.model.verdict import Finding, Interval, Outcome, Status
 from tests.checking.histories import at, history, outage, plus, step, terms, without
@@ -190,7 +191,7 @@ def test_a_time_that_began_before_its_start_is_nothing():
 
 
 def test_a_step_begun_at_the_very_start_and_at_the_very_end_of_the_outage_is_a_persons_time():
-    judged = terms(steps=(step(0),))
+    judged = terms(steps=(step(0),), human=HumanTimes())
     with_first = plus(history(TREATED, judged=judged), 1, Name.STEP, Phase.INVOKE, step=0)
     with_last = plus(history(TREATED, judged=judged), 4.0125, Name.STEP, Phase.INVOKE, step=0)
     after = plus(history(TREATED, judged=judged), 4.02, Name.STEP, Phase.INVOKE, step=0)
