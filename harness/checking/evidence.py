@@ -37,16 +37,23 @@ _QUANTILES: Final = (0.99, 0.95, 0.9, 0.8, 0.75, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A trial of that block that was begun and never ended: it cannot count, and is not forgotten."""
+
+    arm: Arm
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """One cell's evidence. `interrupted`: treated trials that were begun and never ended, which cannot count, and control
-    ones. `recovery` are the objectives it is held against."""
+    """One cell's evidence. `recovery` are the objectives it is held against."""
 
     cell: str
     recovery: Recovery
     gate: Gate
     control: Gate
     records: tuple[Record, ...]
-    interrupted: tuple[Arm, ...] = ()
+    interrupted: tuple[Interrupted, ...] = ()
 
     def of(self, arm: Arm) -> tuple[Record, ...]:
         """All of an arm, in order."""
@@ -58,7 +65,7 @@ class Evidence:
 
     def invalid(self, arm: Arm = TREATED) -> int:
         """How many of an arm cannot be counted."""
-        return len(self.of(arm)) - len(self.counted(arm)) + sum(a == arm for a in self.interrupted)
+        return len(self.of(arm)) - len(self.counted(arm)) + sum(each.arm == arm for each in self.interrupted)
 
     @property
     def spoilt(self) -> bool:
@@ -114,7 +121,7 @@ def gather(  # noqa: PLR0913 - what was decided before, and what was seen
     *,
     cells: int,
     records: Sequence[Record],
-    interrupted: Sequence[Arm] = (),
+    interrupted: Sequence[Interrupted] = (),
 ) -> Evidence:
     """The evidence in `records` (of all cells, in the order of the log) on `cell`."""
     mine = tuple(r for r in records if r.cell == cell)
@@ -250,12 +257,15 @@ def autocorrelation(values: Sequence[float]) -> float | None:
 
 
 def _pessimistic(evidence: Evidence) -> Decision:
-    """The gate's decision if every treated trial that cannot be counted had failed: those that were interrupted last."""
+    """The gate's decision if every treated trial that cannot be counted had failed, each in its place."""
     gate = replace(evidence.gate, ok=0, failed=0, violated=False)
-    for record in evidence.of(TREATED):
-        gate = gate.update(ok=succeeded(record.verdict), violated=violated(record.verdict, evidence.recovery.rpo))
-    for _ in range(sum(arm == TREATED for arm in evidence.interrupted)):
-        gate = gate.update(ok=False)
+    drawn: list[tuple[int, Verdict | None]] = [(r.block, r.verdict) for r in evidence.of(TREATED)]
+    drawn += [(each.block, None) for each in evidence.interrupted if each.arm == TREATED]
+    for _, verdict in sorted(drawn, key=lambda each: each[0]):
+        if verdict is None:
+            gate = gate.update(ok=False)
+        else:
+            gate = gate.update(ok=succeeded(verdict), violated=violated(verdict, evidence.recovery.rpo))
     return gate.decision
 
 
@@ -283,7 +293,7 @@ def _reasons(evidence: Evidence) -> tuple[tuple[str, int], ...]:
     for record in evidence.of(TREATED):
         if record.verdict.outcome is Outcome.INVALID:
             told[_reason([f for f in record.verdict.findings if f.outcome is Outcome.INVALID])] += 1
-    interrupted = sum(arm == TREATED for arm in evidence.interrupted)
+    interrupted = sum(each.arm == TREATED for each in evidence.interrupted)
     if interrupted:
         told["interrupted"] = interrupted
     return tuple(told.most_common())

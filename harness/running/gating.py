@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from harness import __version__, clock
-from harness.checking.evidence import Evidence, gather
+from harness.checking.evidence import Evidence, Interrupted, gather
 from harness.checking.gate import Decision, Tier, operating_characteristics
 from harness.checking.judge import judge
 from harness.checking.record import Place, Record, record_of
@@ -57,7 +57,7 @@ def evidence(plan: Plan, log: TrialLog) -> Evidence:
         plan.terms.recovery,
         cells=len(log.opened.cells),
         records=log.records,
-        interrupted=[begun.arm for begun in log.interrupted() if begun.cell == plan.name],
+        interrupted=[Interrupted(b.arm, b.block) for b in log.interrupted() if b.cell == plan.name],
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.checking.evidence import Evidence, autocorrelation, claim, fisher, gather, healed
+from harness.checking.evidence import Evidence, Interrupted, autocorrelation, claim, fisher, gather, healed
 from harness.checking.gate import BRONZE, GOLD, QUICK, SILVER, Decision, Gate
 from harness.model.design import CONTROL, SHAM, TREATED
 from harness.model.objectives import Recovery
@@ -20,7 +20,8 @@ RECOVERY = Recovery(rto=seconds(10), rpo=seconds(1), horizon=seconds(20))
 TWO_STUCK = [record(CONTROL, Status.CENSORED, number=n) for n in (1, 2)]
 
 
-def gathered(records, tier=BRONZE, recovery=RECOVERY, **more) -> Evidence:
+def gathered(records, tier=BRONZE, recovery=RECOVERY, *, interrupted=(), first=90, **more) -> Evidence:
+    more["interrupted"] = [Interrupted(arm, block) for block, arm in enumerate(interrupted, first)]
     return gather("shop/down", tier, recovery, cells=more.pop("cells", 1), records=records, **more)
 
 
@@ -105,7 +106,7 @@ def test_what_the_checks_could_not_decide_is_no_success() -> None:
 # What cannot be counted
 
 
-def invalid(n: int, *, first: int = 100):
+def invalid(n: int, *, first: int = -50):
     return [record(number=first + k, status=Status.INVALID) for k in range(n)]
 
 
@@ -306,3 +307,9 @@ def test_a_violation_fails_also_there() -> None:
     losing = [record(number=1, loss=lost(1))]
     assert claim(gathered(losing, recovery=replace(RECOVERY, rpo=0))).if_invalid_failed is Decision.FAIL
     assert claim(gathered(losing)).if_invalid_failed is Decision.OPEN
+
+
+def test_an_interrupted_trial_would_have_failed_in_its_place_not_at_the_end() -> None:
+    passing = [record(number=n) for n in range(2, 7)]
+    assert claim(gathered([*passing, *TWO_STUCK], interrupted=[TREATED], first=1)).if_invalid_failed is Decision.OPEN
+    assert claim(gathered([*passing, *TWO_STUCK], interrupted=[TREATED], first=7)).if_invalid_failed is Decision.PASS

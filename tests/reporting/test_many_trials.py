@@ -92,7 +92,7 @@ def test_a_fail_says_what_is_excluded_and_a_violation_that_it_fails_at_once() ->
 
 def test_what_did_not_count_is_told_with_what_it_would_have_been() -> None:
     late = (Finding("hygiene", Outcome.INVALID, "late"),)
-    invalid = record(number=9, status=Status.INVALID, findings=late)
+    invalid = record(number=0, status=Status.INVALID, findings=late)
     text = remarked([invalid, *(record(number=n) for n in range(1, 6)), *STUCK], interrupted=[])
     assert "1 treated trials did not count (1 instrument) and were replaced; had they failed, it would be OPEN" in text
     assert "the recovery is the procedure's doing" in text
