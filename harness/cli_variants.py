@@ -194,9 +194,8 @@ def _versions(one: Loaded, texts: tuple[str, str], ground: Substrate) -> tuple[P
 
 def _of_git(revision: str) -> Runbook:
     """The runbook as git has it at `REV:path`."""
-    shown = asyncio.run(
-        execution.run(("git", "show", "--no-textconv", revision), env={"PATH": os.environ.get("PATH", "")}, timeout=GIT)
-    )
+    env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    shown = asyncio.run(execution.run(("git", "show", "--no-textconv", revision), env=env, timeout=GIT))
     if not shown.ok:
         said = shown.stderr.strip().splitlines()
         raise InputError(

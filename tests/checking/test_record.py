@@ -128,14 +128,14 @@ def test_steps_are_told_as_they_were_executed_the_last_also_where_it_was_cut_off
 
     steps = (
         step(70, 2, Phase.INVOKE, 0),
-        step(71, 3, Phase.FAIL, 0, status=1),
+        step(71, 3, Phase.OK, 0, status=0),
         step(72, 4, Phase.INVOKE, 1),
         step(73, 5, Phase.INFO, 1, status=None),
         step(74, 6, Phase.INVOKE, 0),
     )
     others = tuple(e for e in events(observed=20) if e.name is not Name.STEP)
     first, second, third = made(history(events=(*others, *steps))).steps
-    assert (first.step, first.start, first.end, first.phase, first.status) == (0, seconds(2), seconds(3), Phase.FAIL, 1)
+    assert (first.step, first.start, first.end, first.phase, first.status) == (0, seconds(2), seconds(3), Phase.OK, 0)
     assert (second.step, second.phase, second.status) == (1, Phase.INFO, None)
     assert (third.step, third.start, third.end, third.phase, third.status) == (0, seconds(6), None, None, None)
 
@@ -147,3 +147,20 @@ def test_the_budget_spent_is_that_of_28_days_at_the_strictest_objective() -> Non
     assert verdict.timings.bad_seconds > 0
     spent = 100 * verdict.timings.bad_seconds / (0.05 * 28 * 24 * 3600)
     assert made(of).budget == pytest.approx(spent)
+    whole = history(header=header(TREATED, terms(Objective("read", ratio=1.0))))
+    assert made(whole).budget == 0
+
+
+def test_percentiles_stand_under_their_names() -> None:
+    slow = tuple(replace(s, done=s.scheduled + milliseconds(n)) for n, s in enumerate(history().samples))
+    found = watched(history(samples=slow), Objective("read"), Mode.FRESH, ZERO)
+    ordered = sorted(s.latency for s in slow if s.mode is Mode.FRESH and s.scheduled >= ZERO)
+    assert (found.p50, found.p95, found.p99) == tuple(percentile(ordered, q) for q in (0.5, 0.95, 0.99))
+    assert found.p50 < found.p95 < found.p99
+
+
+def test_the_instant_of_the_call_and_the_latency_that_is_asked_for_count() -> None:
+    first = next(s for s in history().samples if s.mode is Mode.FRESH and s.scheduled >= ZERO)
+    one = replace(first, scheduled=ZERO, sent=ZERO, done=ZERO + seconds(1), good=True)
+    found = watched(history(samples=(one,)), Objective("read", within=seconds(1)), Mode.FRESH, ZERO)
+    assert (found.n, found.bad) == (1, 0)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli_variants import _of_git
+from harness.errors import InputError
 from tests.running.stage import TEXT
 
 CURING = ("--substrate", "tests.running.stage:curing")
@@ -120,7 +122,6 @@ def test_mutation_prints_the_kill_rate_and_the_survivors(rundrill) -> None:
         (("ablate", "shop"), "expected one scenario, found 2"),
         (("compare", "a", "b", "--scenario", "shop/down.py", "--margin", "1"), "a margin of 1 cannot be kept"),
         (("compare", "gone.md", "shop/runbook.md", "--scenario", "shop/down.py"), "gone.md:1: no such file"),
-        (("compare", "NONE:x.md", "shop/runbook.md", "--scenario", "shop/down.py"), "git has no `NONE:x.md`"),
     ],
 )
 def test_what_cannot_be_done_is_bad_input_and_starts_nothing(rundrill, place: Path, arguments, said) -> None:
@@ -131,16 +132,10 @@ def test_what_cannot_be_done_is_bad_input_and_starts_nothing(rundrill, place: Pa
     assert not (place / "runs").exists()
 
 
-def test_two_versions_are_compared_one_of_them_from_git(rundrill, place: Path) -> None:
-    def git(*arguments: str) -> None:
-        subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@localhost", *arguments], check=True, cwd=place)
-
-    git("init", "-q")
-    git("add", "shop")
-    git("commit", "-q", "-m", "first")
-    (place / "shop/runbook.md").write_text(TEXT.replace("# Look again\nuptime\n", ""), encoding="utf-8")
+def test_two_versions_are_compared(rundrill, place: Path) -> None:
+    (place / "shop/new.md").write_text(TEXT.replace("# Look again\nuptime\n", ""), encoding="utf-8")
     called = rundrill(
-        "compare", "HEAD:shop/runbook.md", "shop/runbook.md", "--scenario", "shop/down.py", "--blocks", "5", *CURING
+        "compare", "shop/runbook.md", "shop/new.md", "--scenario", "shop/down.py", "--blocks", "5", *CURING
     )
     said = folded(called.out)
     assert called.status == 0
@@ -155,3 +150,23 @@ def test_under_four_blocks_nothing_is_concluded(rundrill) -> None:
     )
     assert called.status == 3
     assert "3 blocks are too few to conclude anything from" in folded(called.out)
+
+
+def test_a_version_may_be_one_that_git_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In real time: git is a program of the host, and virtual time does not wait for it."""
+    monkeypatch.chdir(tmp_path)
+
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@localhost", *arguments], check=True)
+
+    book = tmp_path / "runbook.md"
+    book.write_text(TEXT, encoding="utf-8")
+    git("init", "-q")
+    git("add", "runbook.md")
+    git("commit", "-q", "-m", "first")
+    book.write_text("# Something else\n", encoding="utf-8")
+    found = _of_git("HEAD:runbook.md")
+    assert found.title == "Book"
+    assert str(next(found.commands()).source) == "HEAD:runbook.md:8"
+    with pytest.raises(InputError, match=r"git has no `NONE:x\.md`"):
+        _of_git("NONE:x.md")
