@@ -1,6 +1,7 @@
 """What the local substrate says it can do on a machine, and what to do about what it cannot."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from harness.errors import InputError, SubstrateError
 from harness.model.topology import Topology
 from harness.ports import Capability
-from harness.substrates.local import Local, bringing_up, machine
+from harness.substrates.local import Local, bringing_up, layout, machine
 from harness.substrates.local.layout import open_to_all
 from tests.substrates.conftest import Bring
 
@@ -85,6 +86,21 @@ async def test_a_temporary_folder_too_deep_for_sockets_is_told(
     with pytest.raises(SubstrateError, match="set TMPDIR to a shorter one"):
         async with bring(Topology("bare")):
             raise AssertionError("it came up")
+
+
+def test_free_ports_lie_below_those_that_clients_are_given() -> None:
+    found = layout.free_ports(200)
+    assert len(set(found)) == 200
+    assert all(20000 <= port < 32000 for port in found)
+
+
+def test_a_port_that_is_taken_is_not_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        taken = sock.getsockname()[1]
+        monkeypatch.setattr(layout, "PORTS", range(taken, taken + 1))
+        with pytest.raises(SubstrateError, match="expected 1 free ports"):
+            layout.free_ports(1)
 
 
 AS_NOBODY = """

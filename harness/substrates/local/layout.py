@@ -4,15 +4,17 @@ in process isolation free ports are looked up.
 
 import os
 import pwd
+import random
 import socket
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
+from harness.errors import SubstrateError
 from harness.model.topology import Postgres, Topology
 from harness.substrates.inside.spawn import Identity
 
@@ -156,7 +158,7 @@ def allot(topology: Topology, links: frozenset[str], *, private: bool) -> Addres
         proxies = {name: Address(f"127.0.3.{number}", POSTGRES_PORT) for number, name in enumerate(names, 1)}
         workloads = {service.name: Address(f"127.0.2.{n}", service.port) for n, service in enumerate(services, 1)}
     else:
-        ports = iter(_free_ports(2 * len(names) + len(services)))
+        ports = iter(free_ports(2 * len(names) + len(services)))
         databases = {name: Address("127.0.0.1", next(ports)) for name in names}
         proxies = {name: Address("127.0.0.1", next(ports)) for name in names}
         workloads = {service.name: Address("127.0.0.1", next(ports)) for service in services}
@@ -164,12 +166,24 @@ def allot(topology: Topology, links: frozenset[str], *, private: bool) -> Addres
     return Addresses(databases, fronts, workloads)
 
 
-def _free_ports(count: int) -> list[int]:
+PORTS = range(20000, 32000)
+"""Below Linux's ephemeral ports (32768 and up, ip(7)): whoever tries a closed one of those again and again can be given
+the very port as its own, and is then connected to itself."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of PORTS that nobody listens at; SubstrateError if there are not that many."""
+    found: list[int] = []
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
+        for port in random.sample(PORTS, len(PORTS)):
+            if len(found) < count:
+                sock = stack.enter_context(socket.socket())
+                with suppress(OSError):
+                    sock.bind(("127.0.0.1", port))
+                    found.append(port)
+    if len(found) < count:
+        raise SubstrateError(f"expected {count} free ports of {PORTS.start} to {PORTS.stop - 1}; found {len(found)}")
+    return found
 
 
 def hosts_file(topology: Topology, addresses: Addresses, hostname: str) -> str:
