@@ -93,11 +93,16 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(writer, asyncio.current_task())
         self._open.add(connection)
+        # Only `behave` and the end of the loop cancel this task, and asyncio complains of a server's task that is cancelled.
+        with suppress(asyncio.CancelledError):
+            await self._forward(connection, reader)
+
+    async def _forward(self, connection: Connection, reader: asyncio.StreamReader) -> None:
         try:
             await self._passable()
             onward, connection.server = await asyncio.open_connection(*self._to)
             async with asyncio.TaskGroup() as group:
-                for source, target in ((reader, connection.server), (onward, writer)):
+                for source, target in ((reader, connection.server), (onward, connection.client)):
                     queue = Queue(AHEAD)
                     group.create_task(self._read(source, queue))
                     group.create_task(self._send(queue, target))

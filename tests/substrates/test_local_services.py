@@ -235,3 +235,60 @@ async def test_a_workload_reaches_the_database_by_the_name_it_knows(isolation: s
         expected = "db.prod.internal:5432" if isolation == "namespaces" else f"{peer.host}:{peer.port}"
         assert answer["DATABASE_URL"] == f"postgresql://shop@{expected}/shop"
         assert (answer["PGUSER"], answer["PGPASSWORD"], answer["PGDATABASE"]) == ("shop", "pw", "shop")
+
+
+async def test_a_start_right_after_a_crash_starts_a_new_server(isolation: str, bring: Bring) -> None:
+    async with bring(Topology("shop", databases=(ORDERS,))) as environment:
+        for _ in range(3):
+            before = environment.database("orders").pid
+            pidfile = "$(psql -Atc 'SHOW data_directory')/postmaster.pid"
+            script = f"kill -9 $(head -n1 {pidfile}); service postgresql start && psql -Atc 'SELECT 1'"
+            done = await environment.operate(["bash", "-c", script], timeout=20 * SECOND)
+            assert (done.stdout, done.stderr) == ("1\n", "")
+            assert environment.database("orders").pid != before
+
+
+async def test_a_start_while_it_stops_waits_and_starts_it_again(isolation: str, bring: Bring) -> None:
+    async with bring(Topology("shop", databases=(ORDERS,))) as environment:
+        before = environment.database("orders").pid
+        script = "service postgresql stop & sleep 0.02; service postgresql start && wait && psql -Atc 'SELECT 1'"
+        done = await environment.operate(["bash", "-c", script], timeout=20 * SECOND)
+        assert (done.stdout, done.stderr) == ("1\n", "")
+        assert environment.database("orders").pid != before
+
+
+async def test_a_start_after_the_operator_ended_the_server_himself_starts_it_again(
+    isolation: str, bring: Bring
+) -> None:
+    async with bring(Topology("shop", databases=(ORDERS,))) as environment:
+        before = environment.database("orders").pid
+        script = """
+pidfile=$(psql -Atc 'SHOW data_directory')/postmaster.pid
+kill -INT $(head -n1 $pidfile)
+while grep -qs ready $pidfile; do :; done
+service postgresql start && psql -Atc 'SELECT 1'
+"""
+        done = await environment.operate(["bash", "-c", script], timeout=20 * SECOND)
+        assert (done.stdout, done.stderr) == ("1\n", "")
+        assert environment.database("orders").pid != before
+
+
+async def test_servers_yield_to_what_measures_them(isolation: str, bring: Bring, folder: Path) -> None:
+    async with bring(Topology("shop", databases=(ORDERS,), workloads=topology().workloads)) as environment:
+        ours = await environment.start(["sleep", "60"], stdout=folder / "out", stderr=folder / "err")
+        servers = (environment.database("orders").pid, *environment.service("api").pids)
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getpriority(os.PRIO_PROCESS, ours.pid) == own
+        assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in servers} == {own + 5}
+
+
+async def test_a_program_that_ends_with_its_environment_leaves_nothing_open(
+    isolation: str, bring: Bring, folder: Path
+) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    async with bring(Topology("bare")) as environment:
+        program = await environment.start(["sleep", "60"], stdout=folder / "out", stderr=folder / "err")
+    assert program.returncode == -signal.SIGKILL
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    with pytest.raises(BrokenPipeError):
+        await program.send("more")

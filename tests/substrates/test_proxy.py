@@ -137,6 +137,17 @@ async def test_a_reset_ends_what_is_open_and_nothing_later() -> None:
             await round_trip(again, writing)
 
 
+async def test_resetting_what_is_open_is_no_trouble_of_the_loop() -> None:
+    troubles: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context))
+    async with through() as (proxy, port), connected(port) as (reader, writer):
+        await round_trip(reader, writer)
+        await proxy.behave(Behaviour(reset=True))
+        with pytest.raises(ConnectionResetError):
+            await reader.read(1)
+    assert troubles == []
+
+
 async def test_a_server_that_is_down_is_a_reset_not_a_hang() -> None:
     async with through(1) as (_, port), connected(port) as (reader, _):
         with pytest.raises(ConnectionResetError):

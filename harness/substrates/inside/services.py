@@ -10,10 +10,13 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import TypedDict
 
 from harness.substrates.inside.spawn import Identity, Started, Starter, StartError
+
+NICE = 5
+"""What servers yield to the instruments by: a machine that is short of CPU is to starve what is measured first."""
 
 Wait = Generator[None, None, str]
 """Yields while there is something to wait for; returns what went wrong, "" if nothing did."""
@@ -55,6 +58,7 @@ class Service:
         self._starter = starter
         self._proc = proc
         self._on_change = on_change
+        self._stops = 0
 
     def known_as(self, name: str) -> bool:
         """Whether somebody who says `name` means it."""
@@ -73,8 +77,12 @@ class Service:
         return f"{self.spec['name']}: {state}, pids {', '.join(str(pid.own) for pid in self.pids.values()) or 'none'}"
 
     def start(self) -> Wait:
-        """Start what is not running, and wait until it is ready."""
+        """Start it if it is not running or is about to be no more, and wait until it is ready."""
         deadline = time.monotonic() + self.spec["patience_s"]
+        while self._unsettled():
+            yield
+            if time.monotonic() > deadline:
+                return f"{self.spec['name']} has been starting or stopping for {self.spec['patience_s']:.0f} s"
         while not self.pids:
             trouble = self._launch()
             if trouble:
@@ -98,20 +106,32 @@ class Service:
     def stop(self, number: int = 0) -> Wait:
         """Send the stop signal, then after the patience SIGKILL, and wait until all its processes are gone."""
         deadline = time.monotonic() + self.spec["patience_s"]
-        self._signal(number or self.spec["stop"])
-        while self.pids:
-            yield
-            if time.monotonic() > deadline:
-                self._signal(signal.SIGKILL)
+        meant = set(self.pids)  # somebody else may start it again as soon as they are gone
+        self._signal(meant, number or self.spec["stop"])
+        self._stops += 1
+        try:
+            while left := meant & set(self.pids):
+                yield
+                if time.monotonic() > deadline:
+                    self._signal(left, signal.SIGKILL)
+        finally:
+            self._stops -= 1
         return ""
+
+    def _unsettled(self) -> bool:
+        """Whether it runs, but may be down in a moment: a stop is under way, it dies, or it says so itself."""
+        if not self.pids:
+            return False
+        changing = self._stops or self._postmaster_state() in {"starting", "stopping"}
+        return bool(changing) or any(dying(pid, self._proc) for pid in self.pids)
 
     def restart(self) -> Wait:
         """Stop, then start."""
         yield from self.stop()
         return (yield from self.start())
 
-    def _signal(self, number: int) -> None:
-        for pid in self.pids:
+    def _signal(self, pids: Iterable[int], number: int) -> None:
+        for pid in set(pids) & set(self.pids):
             os.kill(pid, number)
             if number != signal.SIGKILL:
                 os.kill(pid, signal.SIGCONT)
@@ -129,6 +149,7 @@ class Service:
                         "env": {**env, "WORKER": str(number)},
                         "cwd": self.spec["cwd"],
                         "identity": self.spec["identity"],
+                        "nice": NICE,
                     },
                     (null, log, log),
                 )
@@ -150,7 +171,7 @@ class Service:
         ready = self.spec["ready"]
         if ready["pidfile"]:
             while True:
-                yield self._postmaster_ready()
+                yield self._postmaster_state() in {"ready", "standby"}
         while _listeners(ready, self._proc) < self.spec["processes"]:
             yield False
         answered = False
@@ -159,15 +180,29 @@ class Service:
         while True:
             yield True
 
-    def _postmaster_ready(self) -> bool:
-        """Line 1 of postmaster.pid is its pid; line 8 is `ready` or, on a standby, `standby` (utils/pidfile.h)."""
+    def _postmaster_state(self) -> str:
+        """Line 1 of postmaster.pid is its pid; line 8 is `starting`, `stopping`, `ready` or `standby` (utils/pidfile.h)."""
         try:
             with open(self.spec["ready"]["pidfile"], encoding="utf-8") as file:
                 lines = file.read().split("\n")
         except OSError:
-            return False
+            return ""
         ours = lines[0] in {str(pid.own) for pid in self.pids.values()}  # a killed server's file stays
-        return ours and len(lines) > 7 and lines[7].strip() in {"ready", "standby"}
+        return lines[7].strip() if ours and len(lines) > 7 else ""
+
+
+_PF_EXITING = 0x4
+"""Of a zombie as well (include/linux/sched.h)."""
+
+
+def dying(pid: int, proc: int) -> bool:
+    """Whether that process has a SIGKILL coming, is exiting, or is gone (proc_pid_stat(5): fields 9 and 31)."""
+    try:
+        with open(os.open(f"{pid}/stat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc), "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return True
+    return bool(int(fields[6]) & _PF_EXITING or int(fields[28]) >> (signal.SIGKILL - 1) & 1)
 
 
 def _listeners(ready: Ready, proc: int) -> int:
@@ -176,7 +211,7 @@ def _listeners(ready: Ready, proc: int) -> int:
         f"{int.from_bytes(socket.inet_aton(address), 'little'):08X}:{ready['port']:04X}"
         for address in (ready["host"], "0.0.0.0")
     }
-    with open(os.open("net/tcp", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc), encoding="ascii") as file:
+    with open(os.open("net/tcp", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc), encoding="utf-8") as file:
         fields = [line.split() for line in file]
     return sum(1 for field in fields if field[1] in addresses and field[3] == "0A")
 

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, NoReturn, TypedDict
+from typing import NamedTuple, NoReturn, NotRequired, TypedDict
 
 from harness.substrates.inside import kernel, landlock, root
 
@@ -36,12 +36,13 @@ class Confinement(TypedDict):
 
 
 class Program(TypedDict):
-    """What is started."""
+    """What is started; `nice` is added to the supervisor's (nice(2))."""
 
     argv: Sequence[str]
     env: Mapping[str, str]
     cwd: str
     identity: Identity
+    nice: NotRequired[int]
 
 
 class Started(NamedTuple):
@@ -101,6 +102,7 @@ class Starter:
             os.write(told, f"{host_pid} {os.getpid()}\n".encode())
             os.setsid()
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+            os.nice(program.get("nice", 0))
             self._take(program["identity"])
             os.chdir(program["cwd"])
             for number, fd in enumerate(stdio):

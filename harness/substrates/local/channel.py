@@ -32,13 +32,22 @@ class Message(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(slots=True)
 class _Exit:
+    """How a program ended, once it has; `stdin` is our end of its standard input, let go of at its end."""
+
     status: int | None = None
     event: asyncio.Event = field(default_factory=asyncio.Event)
+    stdin: socket.socket | None = None
 
     def set(self, status: int) -> None:
         if self.status is None:
             self.status = status
             self.event.set()
+        self.let_go()
+
+    def let_go(self) -> None:
+        if self.stdin is not None:
+            self.stdin.close()
+            self.stdin = None
 
 
 class Channel:
@@ -87,6 +96,7 @@ class Channel:
         self._sock.close()
         for exit_ in self._exits.values():
             exit_.set(-signal.SIGKILL)
+        self._exits.clear()
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_result(Message(trouble="the environment has ended"))
@@ -143,18 +153,19 @@ class Channel:
 
 
 class Program:
-    """A program in the environment. Fulfils ports.Process; `stdin` is a socket or pipe of ours, if it has one."""
+    """A program in the environment. Fulfils ports.Process."""
 
     def __init__(self, channel: Channel, pid: int, host_pid: int, exit_: _Exit) -> None:
         self._channel = channel
         self._inner = pid
         self._host_pid = host_pid
         self._exit = exit_
-        self._stdin: socket.socket | None = None
 
     def fed_by(self, stdin: socket.socket) -> Self:
-        """The same, with the other end of its standard input, which it closes at its end."""
-        self._stdin = stdin
+        """The same, with the other end of its standard input, which is closed at its end."""
+        self._exit.stdin = stdin
+        if self._exit.status is not None:
+            self._exit.let_go()
         return self
 
     @property
@@ -169,18 +180,15 @@ class Program:
 
     async def send(self, line: str) -> None:
         """Write one line to its standard input. BrokenPipeError if it does not read any more."""
-        if self._stdin is None or self._exit.status is not None:
+        if self._exit.stdin is None:
             raise BrokenPipeError(f"program {self._host_pid} has ended")
-        await asyncio.get_running_loop().sock_sendall(self._stdin, line.encode() + b"\n")
+        await asyncio.get_running_loop().sock_sendall(self._exit.stdin, line.encode() + b"\n")
 
     async def wait(self, timeout: Ns) -> int | None:
         """Its exit status, or None if it still runs after `timeout` ns."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout / SECOND):
                 await self._exit.event.wait()
-        if self._exit.status is not None and self._stdin is not None:
-            self._stdin.close()
-            self._stdin = None
         return self._exit.status
 
     async def _signal(self, number: int) -> None:

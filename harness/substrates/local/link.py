@@ -1,10 +1,10 @@
 """A faulty network path to a database: the proxy process in the environment, and the harness's hand on it."""
 
 import asyncio
-import os
 import socket
 import sys
 from contextlib import suppress
+from typing import BinaryIO
 
 import msgspec
 
@@ -36,17 +36,20 @@ class LocalLink:
             identity=self._site.users.ours,
         )
         ours, theirs = socket.socketpair()
-        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            with theirs:
-                await self._site.spawn(order, (theirs.fileno(), theirs.fileno(), null))
+            with theirs, self._complaints() as complaints:
+                await self._site.spawn(order, (theirs.fileno(), theirs.fileno(), complaints.fileno()))
             self._streams = await asyncio.open_connection(sock=ours)
         except BaseException:
             ours.close()
             raise
-        finally:
-            os.close(null)
         await self._answer()
+
+    def _complaints(self) -> BinaryIO:
+        """A log of its own, so that nothing it says but its answers reaches us as one."""
+        path = self._site.layout.seen(f"/var/log/rundrill/link-{self._name}.log")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab")
 
     async def _answer(self) -> None:
         line = b""
