@@ -139,7 +139,7 @@ def _by_program(program: str, call: Invocation, words: Words) -> bool:
 def _kubernetes(call: Invocation, words: Words) -> bool:
     verb = call.verb.split(" ", maxsplit=1)[0]
     zero = "--replicas=0" in words or _pair(words, "--replicas", "0")
-    return verb in {"delete", "drain"} or (verb == "scale" and zero) or (verb == "replace" and "--force" in words)
+    return verb in {"delete", "drain", "replace"} or (verb == "scale" and zero)
 
 
 def _statements(call: Invocation, words: Words) -> bool:

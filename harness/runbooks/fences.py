@@ -52,6 +52,8 @@ _PROMPT = re.compile(
     r"|PS [A-Z]:\\[^>]*>))\s+(?P<text>\S.*)$"
 )
 _SLASHES = re.compile(r"^\s*(?://|;;)\s?(.*)$")
+_IN_FILE = re.compile(r"\bin\s+[`'\"]?(?:[\w.~-]*/)*[\w-]*\.[A-Za-z]\w{0,9}[`'\"]?\s*:?$", re.IGNORECASE)
+_ASSIGNED = re.compile(r"^(?:export\s+)?[A-Za-z_][\w.]*\s*=(?!=)")
 _RULER = re.compile(r"^[\s=\-#*_~+]*$")
 _CONTINUED = re.compile(r"^\s*(?:>|\.\.\.|(?:->)|'>|\">)\s")
 _SPOKEN = {
@@ -75,6 +77,7 @@ class Reader:
         self._hint = language.hint(code.info)
         self._allowance = shell.Allowance(sum(map(len, code.lines)))
         self._quiet = True
+        self._filed = False
         self._prompts: list[re.Match[str] | None] = []
         self._commanded = any(map(language.is_command, self._lines))
 
@@ -186,18 +189,26 @@ class Reader:
     def _next(self, index: int) -> tuple[Entry, int]:
         line = self._lines[index]
         if not line.strip():
+            self._filed = False
             return Blank(self._first + index), index + 1
         comment = self._comment(line)
         if comment is not None:
             if comment:
                 self._sessions.announce(comment)
+            self._filed = _IN_FILE.search(comment) is not None
             return Comment(comment, self._first + index), index + 1
         spoken = self._language(line, index)
         if spoken is None:
             self._quiet = False
             return Output(line, self._first + index), index + 1
+        return self._statement(index, spoken)
+
+    def _statement(self, index: int, spoken: Language) -> tuple[Entry, int]:
+        """What begins at `index`, and the index after it. An assignment that a comment places in a file is no command."""
         end = self._end(index, spoken)
         text = "\n".join(self._lines[index:end]).strip()
+        if self._filed and _ASSIGNED.match(text):
+            return Output(text, self._first + index), end
         return self._command(text, spoken, index, end - 1), end
 
     def _comment(self, line: str) -> str | None:
@@ -282,15 +293,14 @@ class Reader:
         index = 0
         while index < len(self._lines):
             line = self._lines[index]
-            comment = extents.COMMENT.match(line)
-            if not line.strip() or comment:
-                yield self._remark(index)
+            if not line.strip() or extents.COMMENT.match(line):
+                remark = self._remark(index)
+                self._filed = isinstance(remark, Comment) and _IN_FILE.search(remark.text) is not None
+                yield remark
                 index += 1
                 continue
-            spoken = Language.BASH if language.is_command(line) else Language.PYTHON
-            end = self._end(index, spoken)
-            yield self._command("\n".join(self._lines[index:end]).rstrip(), spoken, index, end - 1)
-            index = end
+            entry, index = self._statement(index, Language.BASH if language.is_command(line) else Language.PYTHON)
+            yield entry
 
     def _command(self, text: str, spoken: Language, start: int, end: int) -> Command:
         source = Source(self._path, self._first + start, self._first + max(start, end))

@@ -4,7 +4,7 @@ import itertools
 import re
 
 from harness.model.runbook import Invocation
-from harness.runbooks import invocations, programs, shell
+from harness.runbooks import confirmations, invocations, programs, shell
 
 _FOLLOWERS = programs.names("tail journalctl logs log")
 _LISTENERS = programs.names("port-forward proxy attach")
@@ -13,6 +13,8 @@ _LISTENERS = programs.names("port-forward proxy attach")
 def interactive(text: str, calls: tuple[Invocation, ...], reading: shell.Reading) -> bool:
     """Whether it needs a person or a terminal."""
     if invocations.opened(reading, text) is not None:
+        return True
+    if not confirmations.answered(reading) and any(confirmations.asks(call) for call in calls):
         return True
     asks = (words for words in reading.commands if words.argv[:1] == ("read",) and not words.fed)
     return any(_personal(call) for call in calls) or any(

@@ -12,19 +12,33 @@ from harness.runbooks.sessions import Sessions
 _CUE = re.compile(
     r"(?:\b(?:run|running|execute|executing|exec|use|using|uses|type|issue|invoke|enter|via"
     r"|with|by|try|check|do|start|call|launch|trigger\w*(?:\s\w+){0,3}|refresh|script)"
-    r"\s*(?:sql|the|a|this|following|command|script|query|then)*|:|→|->|—|–|\()\s*[\"'*_\[(]*$",
+    r"(?:\s*\b(?:sql|the|a|this|following|command|script|query|then)\b)*\s*|:|→|->|—|–|\()\s*[\"'*_\[(]*$",
     re.IGNORECASE,
 )
 _RUN = re.compile(
     r"\b(?:run|running|rerun|re-run|execute|invoke|launch|type|issue|using|with|via"
-    r"|trigger\w*(?:\s\w+){0,3}|call)\s*(?:the|a|this|script|command|following)*\s*[\"'*_(]*$",
+    r"|trigger\w*(?:\s\w+){0,3}|call)(?:\s*\b(?:the|a|this|script|command|following)\b)*\s*[\"'*_(]*$",
     re.IGNORECASE,
 )
 _TOLD = re.compile(
-    r"\b(?:run|rerun|re-run|execute|invoke|issue|type)\s*(?:the|this|command|following)*\s*[:\"'*_(]*\s*$",
+    r"\b(?:run|rerun|re-run|execute|invoke|issue|type)(?:\s*\b(?:the|this|command|following)\b)*\s*[:\"'*_(]*\s*$"
+    r"|\buse the (?:following )?command\s*:?\s*$",
     re.IGNORECASE,
 )
-_NEGATED = re.compile(r"\b(?:do not|don['’]t|never|avoid|instead of|rather than|not)\s+(?:\w+\s+){0,3}$", re.IGNORECASE)
+_OBSERVED = re.compile(
+    r"\b(?:when|while|after|if|once)\s+(?:\w+\s+){0,2}(?:run|runn|execut|us|call|invok)\w*\s*$", re.IGNORECASE
+)
+_JOINED = re.compile(r"[\s,]*(?:and|or|then|and then|or else)?[\s,]*", re.IGNORECASE)
+_NEGATED = re.compile(
+    r"\b(?:do not|don['’]t|never|avoid|instead of|rather than|not)\s+(?:\w+\s+){0,3}$"
+    r"|\b(?:user|human|operator|operational) error\b[^.]*$",
+    re.IGNORECASE,
+)
+_WARNED = re.compile(
+    r"^[\s,]*(?:will|would|can|could|may|might)\s+(?:\w+\s+)?"
+    r"(?:remove|delete|destroy|cause|break|lose|overwrite|erase|drop|orphan|fail)\b",
+    re.IGNORECASE,
+)
 _NAMED_ONLY = re.compile(r"(?:create|alter|drop|truncate|explain|vacuum|reindex|lock|grant|revoke)\b", re.IGNORECASE)
 _RULE = re.compile(
     r"\b(?:thresholds?|expr(?:ession)?|conditions?|rule|fires (?:when|if)|triggers?"
@@ -57,14 +71,18 @@ _NEEDS_OBJECT = programs.names(
 
 def found(inline: Inline, kind: SectionKind, path: str, sessions: Sessions) -> Iterator[Command]:
     """The commands among the code spans of one paragraph, item or cell, in order."""
+    lead, end = "", -1
     for index, piece in enumerate(inline.pieces):
         if piece.kind != "code" or not piece.text.strip():
             continue
-        before = "".join(other.text for other in inline.pieces[:index])
+        # "Run `a` or `b`": what is said before the first is said of the second.
+        joined = end >= 0 and _JOINED.fullmatch("".join(other.text for other in inline.pieces[end:index]))
+        before = lead if joined else "".join(other.text for other in inline.pieces[:index])
         after = "".join(other.text for other in inline.pieces[index + 1 :])
         spoken = _language(piece, before, after, kind)
         if spoken is None:
             continue
+        lead, end = before, index + 1
         text = piece.text.removeprefix("$ ").strip()
         source = Source(path, piece.line, piece.line)
         sessions.announce(before.rsplit("\n", 1)[-1].rsplit(". ", 1)[-1])
@@ -75,9 +93,13 @@ def found(inline: Inline, kind: SectionKind, path: str, sessions: Sessions) -> I
 
 def _language(piece: Piece, before: str, after: str, kind: SectionKind) -> Language | None:
     text = piece.text.removeprefix("$ ").strip()
-    if _NEGATED.search(before[-60:]) or len(text) > 4000:
+    if _NEGATED.search(before[-60:]) or _WARNED.match(after) or len(text) > 4000:
         return None
     alone = not before.strip(" *_-–—:•>[]x()") and not after.strip(" *_.:;,()")
+    sentence = re.search(r"[.!?]\s*$", before) is not None and re.match(r"\s*(?:[.;]|$)", after) is not None
+    told = alone or sentence or (_CUE.search(before) is not None and not _OBSERVED.search(before))
+    if kind is SectionKind.SYMPTOMS and not told:
+        return None
     if language.is_sql(text) and len(text.split()) > 1:
         if _NAMED_ONLY.match(text) and not _says_what(text):
             return None
@@ -127,6 +149,8 @@ def _is_shell(text: str, before: str, after: str, *, alone: bool, kind: SectionK
         return False
     if body[0] == "sudo" and "/" in program:
         return True
+    if rest and all(re.fullmatch(r"[A-Z][a-z]+", word) for word in rest):
+        return False
     if not rest:
         return _bare(program, before, after, alone=alone)
     if programs.known(program):
@@ -149,7 +173,8 @@ def _bare(program: str, before: str, after: str, *, alone: bool) -> bool:
         return told or (alone and "/" in program)
     if re.match(r"^\s*(?:commands?|containers?|binary|tool|cli|utility|pods?)\b", after):
         return False
-    complete = programs.known(program) and program not in programs.WORDS and re.match(r"^[a-z]", program) is not None
+    known = programs.known(program) and program not in programs.WORDS | programs.CLIS
+    complete = known and re.match(r"^[a-z]", program) is not None
     return complete and (
         (alone and before.strip() != "")
         or re.search(r"\b(?:run|execute|type)\s*:?\s*$", before, re.IGNORECASE) is not None
@@ -183,7 +208,7 @@ def _complete(rest: list[str], operands: list[str], before: str) -> bool:
         return True
     acting = next((index for index, word in enumerate(operands) if word in _NEEDS_OBJECT), None)
     if acting is not None:
-        return acting + 1 < len(operands)
+        return len(operands) > acting + (2 if operands[acting] in {"set", "rollout"} else 1)
     return any(_READING.match(word) for word in operands) or _TOLD.search(before) is not None
 
 

@@ -3,10 +3,13 @@
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore, text_join
+from markdown_it.rules_core import inline as parse_inline
 from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 
@@ -130,48 +133,53 @@ def blocks(lines: Sequence[str]) -> tuple[Block, ...]:
 
 
 def _read(lines: Sequence[str], offset: int) -> Iterator[Block]:
-    """An unclosed fence swallows the rest of a file: it ends before the next heading of level 2 or deeper instead."""
-    for _ in range(_SPLITS):
-        tokens = _parser().parse("\n".join(lines))
-        cut = _unclosed(tokens, lines)
-        if cut is None:
-            break
-        yield from _blocks(_tree(_parser().parse("\n".join(lines[:cut]))), offset)
-        lines, offset = lines[cut:], offset + cut
-    else:
-        tokens = _parser().parse("\n".join(lines))
-    yield from _blocks(_tree(tokens), offset)
+    """The blocks of `lines`, of which the first is the file's line `offset` + 1."""
+    known: dict[str, Any] = {}
+    state = StateCore("", _parser(), known, _tokens(lines, known, _SPLITS))
+    parse_inline(state)
+    text_join(state)
+    yield from _blocks(SyntaxTreeNode(state.tokens).children, offset)
 
 
 @lru_cache(maxsize=1)
 def _parser() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"maxNesting": 60}).enable(["table", "strikethrough"])
+    """Inline content is left for last: where fences are mended, part of a document is parsed again."""
+    parser = MarkdownIt("commonmark", {"maxNesting": 60}).enable(["table", "strikethrough"])
+    return parser.disable(["inline", "text_join"])
 
 
-def _tree(tokens: list[Token]) -> Sequence[SyntaxTreeNode]:
-    return SyntaxTreeNode(tokens).children
+def _tokens(lines: Sequence[str], known: dict[str, Any], splits: int) -> list[Token]:
+    """Block tokens. A fence that was not closed swallows what follows: it ends before the next heading of level 2 or
+    deeper instead, and what it had swallowed is read by itself. `known` gathers the definitions of links."""
+    tokens = []
+    for token in _parser().parse("\n".join(lines), known):
+        cut = _unclosed(token, lines) if splits else None
+        if cut is None or token.map is None:
+            tokens.append(token)
+            continue
+        start, end = token.map
+        content = "".join(f"{line}\n" for line in token.content.split("\n")[: cut - start - 2])
+        tokens.append(token.copy(content=content, map=[start, cut - 1]))
+        swallowed = _tokens(lines[cut:end], known, splits - 1)
+        tokens.extend(one.copy(map=[at + cut for at in one.map]) if one.map else one for one in swallowed)
+    return tokens
 
 
-def _unclosed(tokens: list[Token], lines: Sequence[str]) -> int | None:
-    """The index of the heading to cut at inside the first fence that was not closed before it.
+def _unclosed(token: Token, lines: Sequence[str]) -> int | None:
+    """The index of the heading before which a fence ends that was not closed; None for every other token.
 
     A fence is taken to be one if it runs to the end of the text, or if another is opened inside it below a heading.
     """
-    for token in tokens:
-        if token.type != "fence" or token.level or not token.map:
-            continue
-        start, end = token.map
-        closed = end > start + 1 and lines[end - 1].strip().startswith(token.markup)
-        heading = next(
-            (at for at in range(start + 1, end) if _HEADING_IN_FENCE.match(lines[at]) and not lines[at - 1].strip()),
-            None,
-        )
-        if heading is None:
-            continue
-        opened = any(_OPENER.match(line) for line in lines[heading:end])
-        if opened or (end >= len(lines) and not closed):
-            return heading
-    return None
+    if token.type != "fence" or token.level or not token.map:
+        return None
+    start, end = token.map
+    inside = range(start + 1, end)
+    heading = next((at for at in inside if _HEADING_IN_FENCE.match(lines[at]) and not lines[at - 1].strip()), None)
+    if heading is None:
+        return None
+    closed = end > start + 1 and lines[end - 1].strip().startswith(token.markup)
+    opened = any(_OPENER.match(line) for line in lines[heading:end])
+    return heading if opened or (end >= len(lines) and not closed) else None
 
 
 def _blocks(nodes: Sequence[SyntaxTreeNode], offset: int) -> Iterator[Block]:
@@ -277,7 +285,7 @@ def _placed(pieces: Sequence[Piece], raw: str, line: int) -> tuple[Piece, ...]:
     at = 0
     for piece in pieces:
         if "\0" not in piece.text:
-            placed.append(replace(piece, line=line))
+            placed.append(Piece(piece.kind, piece.text, line))
             if piece.text == "\n":
                 line += 1
                 at = raw.find("\n", at) + 1

@@ -19,7 +19,7 @@ from harness.model.runbook import (
 from harness.model.source import Source
 from harness.runbooks import fences, inline, kinds, labels, language, steps, variables
 from harness.runbooks.language import Hint
-from harness.runbooks.markdown import Block, Code, Heading, Inline, Item, Listing, Paragraph, Row, Rule, Table
+from harness.runbooks.markdown import Block, Code, Heading, Inline, Item, Listing, Paragraph, Rule, Table
 from harness.runbooks.sessions import Sessions
 from harness.runbooks.steps import Found
 
@@ -342,16 +342,14 @@ class Outliner:
         return Branch(title, BranchKind.CONDITION, (step,), source) if kinds.condition(title) else step
 
     def _table(self, table: Table) -> None:
+        kinds_of = [kinds.section(labels.clean(cell.text)) or self._kind for cell in table.header.cells]
         for row in table.rows:
-            found = tuple(self._row(row))
+            cells = zip(row.cells, kinds_of, strict=False)
+            found = tuple(one for cell, kind in cells for one in inline.found(cell, kind, self._path, self._sessions))
             if found:
                 name = next((labels.clean(cell.text) for cell in row.cells if cell.text.strip()), "")
                 self._add(Step(name or self._heading, found, Source(self._path, row.line, row.line)))
         self._lead = ""
-
-    def _row(self, row: Row) -> Iterator[Command]:
-        for cell in row.cells:
-            yield from inline.found(cell, self._kind, self._path, self._sessions)
 
 
 def _steps_of(item: Found) -> Iterator[Step]:

@@ -19,101 +19,23 @@ _OWNER = re.compile(
 )
 _XXX = re.compile(
     r"(?<![\w$/])(?:[A-Za-z0-9]+[-_])*[xX]{3,}(?:[-_.]?[xX]+)*(?![\w])"
-    r"|(?<!\w)[A-Z]{2,6}X{4,}(?!\w)"
+    r"|(?<!\w)[A-Z]{2,6}X{4,}(?!\w)|(?<!\w)(?:Y{5,}|Z{5,})(?!\w)"
 )
 _PATH = re.compile(r"/?(?:path|PATH)/(?:to|TO)/[^\s\"'`;,)]*")
 _DATE = re.compile(
     r"(?<![A-Za-z%+])(?:YYYY|yyyy)(?:[-_/.]?(?:MM|mm))?(?:[-_/.]?(?:DD|dd))?(?:[-_T]?(?:HH"
     r"|hh)(?:[-_:]?(?:MM|mm))?(?:[-_:]?(?:SS|ss))?)?(?![A-Za-z])"
+    r"|(?<![A-Za-z])year([-_./]?)month\1day(?![A-Za-z])"
 )
-_NOUNS = [
-    "NAME",
-    "NAMESPACE",
-    "POD",
-    "NODE",
-    "HOST",
-    "HOSTNAME",
-    "USER",
-    "USERNAME",
-    "PASSWORD",
-    "DB",
-    "DATABASE",
-    "CLUSTER",
-    "BUCKET",
-    "REGION",
-    "URL",
-    "IP",
-    "ADDRESS",
-    "PORT",
-    "PATH",
-    "FILE",
-    "FILENAME",
-    "DATE",
-    "TIMESTAMP",
-    "VERSION",
-    "TAG",
-    "TOKEN",
-    "KEY",
-    "SECRET",
-    "INSTANCE",
-    "SERVICE",
-    "RELEASE",
-    "ID",
-    "UUID",
-    "ARN",
-    "ACCOUNT",
-    "PROJECT",
-    "CONTAINER",
-    "DEPLOYMENT",
-    "IMAGE",
-    "VOLUME",
-    "SNAPSHOT",
-    "BACKUP",
-    "TABLE",
-    "SCHEMA",
-    "QUEUE",
-    "TOPIC",
-    "DOMAIN",
-    "ENDPOINT",
-    "ENV",
-    "ENVIRONMENT",
-    "STACK",
-    "ZONE",
-    "GROUP",
-    "ROLE",
-    "PID",
-    "SLOT",
-    "REVISION",
-    "COMMIT",
-    "SHA",
-    "BRANCH",
-    "APP",
-    "APPLICATION",
-    "PRIMARY",
-    "REPLICA",
-    "STANDBY",
-    "TENANT",
-    "TIME",
-    "NUMBER",
-    "SIZE",
-    "SERVER",
-    "PVC",
-    "PV",
-    "CONTEXT",
-    "CHANNEL",
-    "WORKSPACE",
-    "REPO",
-    "NS",
-    "BLOCK",
-    "SUBSCRIBER",
-    "PUBLISHER",
-    "MASTER",
-    "SLAVE",
-    "CRON",
-    "JOB",
-    "FQDN",
-    "DNS",
-]
+_REMARK = re.compile(r"(?m)(?<=\s)#\s[^\n'\"`]*$")
+_NOUNS = programs.names("""
+    NAME NAMESPACE POD NODE HOST HOSTNAME USER USERNAME PASSWORD DB DATABASE CLUSTER BUCKET REGION URL IP ADDRESS
+    PORT PATH FILE FILENAME DATE TIMESTAMP VERSION TAG TOKEN KEY SECRET INSTANCE SERVICE RELEASE ID UUID ARN
+    ACCOUNT PROJECT CONTAINER DEPLOYMENT IMAGE VOLUME SNAPSHOT BACKUP TABLE SCHEMA QUEUE TOPIC DOMAIN ENDPOINT ENV
+    ENVIRONMENT STACK ZONE GROUP ROLE PID SLOT REVISION COMMIT SHA BRANCH APP APPLICATION PRIMARY REPLICA STANDBY
+    TENANT TIME NUMBER SIZE SERVER PVC PV CONTEXT CHANNEL WORKSPACE REPO NS BLOCK SUBSCRIBER PUBLISHER MASTER
+    SLAVE CRON JOB FQDN DNS
+""")
 _ABOUT = re.compile(
     r"\b(?:table|database|index|subscription|publication|user|role|slot|view|schema|extension"
     r"|analyze|vacuum|sequence|trigger)"
@@ -140,6 +62,8 @@ _ENVIRONMENT = programs.names(
 def find(text: str, language: Language, source: Source, settled: frozenset[str]) -> tuple[Placeholder, ...]:
     """The placeholders of one command at `source`, in order, each once. `settled` names variables the document sets."""
     found: dict[str, Placeholder] = {}
+    if language is Language.BASH:
+        text = _REMARK.sub(lambda remark: " " * len(remark.group()), text)
     for word, at in sorted(_candidates(text, language, settled), key=lambda pair: pair[1]):
         covered = any(
             word != other and word in other and text.find(other) <= at < text.find(other) + len(other)
@@ -194,7 +118,8 @@ def _in_shell(text: str, settled: frozenset[str]) -> Iterator[tuple[str, int]]:
     reading = shell.read(text)
     for use in reading.uses:
         name = use.strip("${}")
-        if not name[:1].isdigit() and name not in settled and name not in reading.sets and name not in _ENVIRONMENT:
+        known = {name, name.partition("-")[0]} & {*settled, *reading.sets, *_ENVIRONMENT}
+        if not name[:1].isdigit() and not known:
             yield use, max(text.find(use), 0)
     for words in reading.commands:
         if set(words.argv) & set(programs.CONSOLES):

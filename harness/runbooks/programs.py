@@ -109,7 +109,8 @@ PYTHONS = names("python python3 ipython")
 
 PERSONAL = names(
     "vi vim view nano emacs less more htop visudo passwd k9s tmux screen irb pry ipython iex "
-    "iotop top mc ncdu telnet pgbouncer-cli"
+    "iotop top mc ncdu telnet pgbouncer-cli gdb lldb sftp ftp man tig vimdiff ed cfdisk nmtui "
+    "mysql_secure_installation dpkg-reconfigure"
 )
 """Programs that are of no use without a person at a terminal."""
 

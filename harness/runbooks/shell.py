@@ -15,7 +15,12 @@ ANGLE = re.compile(
 )
 """A placeholder in angle brackets."""
 
+_CHOICE = re.compile(r"(?<=\s)\[[A-Za-z][\w-]*(?:\|[A-Za-z][\w-]*)+\](?=\s|$)")
+
 _HEREDOC = re.compile(r"(?<!<)<<-?\s*\\?['\"]?([A-Za-z_]\w*)['\"]?")
+_HYPHENATED = re.compile(r"\$\{[a-z]\w*(?:-[a-z]\w*)+\}")
+"""A name with hyphens, as people write them: to the shell a name and its default, which nobody writes like this."""
+
 _CLOSER = re.compile(r"['\"`)}]|\b(?:done|fi|esac)\b")
 _WINDOW = 300
 
@@ -46,8 +51,10 @@ class Reading:
 
 
 def mask(text: str) -> str:
-    """`<placeholder>` is a redirection to a shell: the same text, the same length in bytes, as a plain word."""
-    return ANGLE.sub(lambda found: "P" * len(found.group().encode()), text)
+    """To a shell `<placeholder>` redirects and `[this|that]` pipes: the same text, as long in bytes, with plain words."""
+    for pattern in (ANGLE, _CHOICE):
+        text = pattern.sub(lambda found: "P" * len(found.group().encode()), text)
+    return text
 
 
 @lru_cache(maxsize=4096)
@@ -194,7 +201,7 @@ def _use(node: Node, source: bytes, uses: dict[str, None]) -> None:
     name = next((child for child in node.named_children if child.type == "variable_name"), None)
     if name is None:
         return
-    simple = text in {f"${_text(name, source)}", f"${{{_text(name, source)}}}"}
+    simple = text in {f"${_text(name, source)}", f"${{{_text(name, source)}}}"} or _HYPHENATED.fullmatch(text)
     # `${X:-default}` and `${X:=default}` supply the value themselves.
     if simple or not re.match(r"\$\{\w+:?[-=+]", text):
         uses[text if simple else f"${{{_text(name, source)}}}"] = None

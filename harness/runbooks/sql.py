@@ -10,9 +10,11 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from harness.runbooks import programs
 
-_KILLERS = programs.names(
-    "pg_terminate_backend pg_cancel_backend pg_drop_replication_slot pg_promote pg_wal_replay_pause lo_unlink"
-) - {"pg_wal_replay_pause"}
+_KILLERS = re.compile(
+    r"pg_(?:terminate|cancel)_backend|pg_drop_replication_slot|pg_replication_origin_drop|pg_promote|lo_unlink"
+    r"|pg_stat\w*_reset\w*",
+    re.IGNORECASE,
+)
 _DESTRUCTIVE = programs.names("DELETE DROP TRUNCATE KILL UPDATE PURGE MERGE")
 _PAIRS = re.compile(
     r"^(?:reset\s+(?:slave|master|replica|all\s+slaves)|stop\s+(?:slave|replica)"
@@ -86,7 +88,7 @@ def destructive(text: str) -> bool:
     if _PAIRS.match(stripped):
         return True
     words = _words(stripped)
-    if any(word.lower() in _KILLERS for word in words):
+    if any(map(_KILLERS.fullmatch, words)):
         return True
     first = next((word.upper() for word in words if word.isalpha()), "")
     if first in _DESTRUCTIVE:

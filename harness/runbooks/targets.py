@@ -59,6 +59,12 @@ _LOWER = re.compile(
 )
 
 
+_RESTORED = re.compile(
+    r"\b(?:restor\w*|recover\w*|back (?:up|online)|service again)\b[^.;,\d]{0,30}\b(?:within|in under|in less than)[\s*_~]*$",
+    re.IGNORECASE,
+)
+
+
 def find(said: Iterable[Said], path: str) -> tuple[Target, ...]:
     """Every objective, in order, each once a line."""
     found: dict[tuple[TargetKind, float, int, float | None], Target] = {}
@@ -162,8 +168,12 @@ def _paired(text: str, line: int, subject: str, path: str) -> Iterator[Target]:
 
 
 def _service(said: Statement, subject: str, path: str) -> Iterator[Target]:
-    """Availability, latency, error rate and budget in prose: only where the text calls them agreed, or states a bound to keep."""
+    """Time to restore, availability, latency, error rate and budget in prose: where the text calls them agreed or bounds them."""
     text, source = said.text, Source(path, said.line, said.line)
+    if _AGREED.search(text) or _AGREED.search(said.label):
+        for figure in quantities.durations(text):
+            if _RESTORED.search(text[: figure.start]):
+                yield Target(TargetKind.RTO, figure.value, "ns", text.strip(), source, subject)
     agreed = _AGREED.search(text) is not None or any(_AGREED.search(title) for title in (*said.under[-1:], said.label))
     for figure in quantities.percentages(text):
         before = text[max(0, figure.start - 60) : figure.start]

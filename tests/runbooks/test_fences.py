@@ -57,6 +57,14 @@ def test_output_is_no_command() -> None:
     ]
 
 
+def test_an_assignment_that_a_comment_places_in_a_file_is_no_command() -> None:
+    assert fence("bash", "# Raise the limit in .env", "POOL=20", "", "POOL=20 ./start.sh") == [
+        (4, "bash", "POOL=20 ./start.sh")
+    ]
+    assert fence("python", "# In app/settings.py", "pool = Pool(", "    20,", ")") == []
+    assert fence("bash", "# Keep it in a variable", "POOL=20") == [(2, "bash", "POOL=20")]
+
+
 def test_prompts_tell_who_is_spoken_to() -> None:
     assert fence(
         "", "root@db1:~# systemctl status x", "mysql> SHOW STATUS;", "db1:~$ uptime", "127.0.0.1:6379> KEYS *"
@@ -75,6 +83,15 @@ def test_a_fence_may_stand_in_a_list_be_indented_too_far_or_never_close() -> Non
         "a",
         "b",
     ]
+
+
+def test_what_an_unclosed_fence_swallowed_is_read_by_itself_and_the_rest_as_it_stands() -> None:
+    text = (
+        "# a\n\n```bash\nls\n\n## b\n\n```bash\ndf -h\n```\n\n## c\n\nSee [d][e].\n\n```\npwd\n```\n\n[e]: http://x\n"
+    )
+    book = read(text)
+    assert [(one.title, one.source.line) for one in book.procedures] == [("a", 1), ("b", 6), ("c", 12)]
+    assert [one.source.line for one in book.commands()] == [4, 9, 17]
 
 
 def test_one_line_in_three_backticks_opens_no_fence() -> None:

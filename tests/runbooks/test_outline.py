@@ -134,10 +134,25 @@ def test_what_leads_in_a_block_names_its_step() -> None:
         ("see [`scripts/x.py`](x.py)", []),
         ("logs: `failed to acquire lock`", []),
         ("delete it with `--cascade=orphan`", []),
+        ("run the command `tool [staging|production] refresh`", ["tool [staging|production] refresh"]),
+        ("Use `kubectl get x` or `tool --all status`", ["kubectl get x", "tool --all status"]),
+        ("this can be done using the `kubectl set env` command", []),
+        ("Run `pg_restore` against the empty database", []),
+        ("see the `pgbouncer Connection Pooling` section", []),
+        ("User error - Executing `kubectl delete ns x`", []),
+        ("Executing `terraform state rm x`, will remove everything", []),
     ],
 )
 def test_a_code_span_is_a_command_only_if_it_is_to_be_run(said: str, found: list[str]) -> None:
     assert [one.text for one in read(f"# a\n\n- {said}\n").commands()] == found
+
+
+def test_among_symptoms_a_code_span_is_what_somebody_saw_unless_the_text_says_to_run_it() -> None:
+    book = read(
+        "# a\n\n**Symptom:** an error; `curl -I http://x` fails. `No` when running `SHOW SLAVE STATUS\\G`.\n\n"
+        "**Symptoms:**\n- Check `kubectl get pods`\n"
+    )
+    assert [one.text for one in book.commands()] == ["kubectl get pods"]
 
 
 def test_what_nothing_was_made_of_is_kept_with_its_line() -> None:

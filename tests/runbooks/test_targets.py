@@ -37,6 +37,9 @@ def found(text: str) -> list[tuple[str, float, int]]:
         ("Error budget: 0.1% per month", [("error_budget", 0.001)]),
         ("Our target is an error rate < 0.5%", [("error_rate", 0.005)]),
         ("Alert at error rate > 1%", []),
+        ("**SLA**: Restore within 5 minutes", [("rto", 5 * MINUTE)]),
+        ("**SLA**: Investigate within 15 minutes", []),
+        ("Pods recover within 30 seconds.", []),
     ],
 )
 def test_objectives_in_prose_and_bullets_are_told_from_figures_that_are_none(
