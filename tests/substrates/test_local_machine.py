@@ -1,6 +1,8 @@
 """What the local substrate says it can do on a machine, and what to do about what it cannot."""
 
+import dataclasses
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,10 +12,11 @@ import pytest
 
 from harness.errors import InputError, SubstrateError
 from harness.model.topology import Topology
+from harness.model.units import SECOND
 from harness.ports import Capability
-from harness.substrates.local import Local, bringing_up, layout, machine
+from harness.substrates.local import Local, bringing_up, layout, machine, postgres
 from harness.substrates.local.layout import open_to_all
-from tests.substrates.conftest import Bring
+from tests.substrates.conftest import ORDERS, Bring
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,6 +106,35 @@ def test_a_port_that_is_taken_is_not_handed_out(monkeypatch: pytest.MonkeyPatch)
             layout.free_ports(1)
 
 
+BACKUP_AND_RESTORE = """
+pg_dump -h db.prod.internal -U shop shop > backup.sql
+psql -q -h db.prod.internal -U shop shop -c 'DROP TABLE products'
+psql -q -h orders-db.prod.svc -U ops shop < backup.sql > restore.log
+psql -h db.prod.internal -U shop shop -Atc 'SELECT count(*) FROM products'
+"""
+"""As runbooks have it: host names of theirs, no port, and no password."""
+
+
+@pytest.mark.real
+async def test_runbooks_host_names_reach_the_only_server(isolation: str, bring: Bring) -> None:
+    async with bring() as environment:
+        done = await environment.operate(["bash", "-c", BACKUP_AND_RESTORE], timeout=20 * SECOND)
+        told = "PostgreSQL's clients reach the server under any host name (PGHOSTADDR)" in environment.remarks
+    assert (done.stdout, done.stderr) == ("2\n", "")
+    assert told == (isolation == "processes")
+
+
+@pytest.mark.real
+async def test_of_two_servers_none_is_reached_under_a_name_that_may_be_the_others(processes: str, bring: Bring) -> None:
+    other = dataclasses.replace(ORDERS, name="users", hosts=("users.prod.internal",))
+    async with bring(Topology("two", databases=(ORDERS, other))) as environment:
+        done = await environment.operate(
+            ["psql", "-h", "users.prod.internal", "-U", "shop", "shop"], timeout=20 * SECOND
+        )
+        assert not any("PGHOSTADDR" in remark for remark in environment.remarks)
+    assert "could not translate host name" in done.stderr
+
+
 AS_NOBODY = """
 import asyncio, sys
 from pathlib import Path
@@ -117,6 +149,8 @@ async def main():
             timeout=20 * SECOND,
         )
         print(environment.isolation, done.stdout.split())
+        done = await environment.operate(["bash", "-c", sys.argv[3]], timeout=20 * SECOND)
+        print(done.stdout.split(), done.stderr)
 
 asyncio.run(main())
 """
@@ -135,7 +169,7 @@ def test_a_user_without_privileges_can_drill(isolation: str, tmp_path: Path) -> 
     bystander = subprocess.Popen(["setpriv", *NOBODY, "sleep", "60"])
     try:
         done = subprocess.run(
-            ["setpriv", *NOBODY, python, "-c", AS_NOBODY, folder / "run", str(bystander.pid)],
+            ["setpriv", *NOBODY, python, "-c", AS_NOBODY, folder / "run", str(bystander.pid), BACKUP_AND_RESTORE],
             env={
                 "PATH": os.defpath,
                 "HOME": str(folder),
@@ -148,7 +182,7 @@ def test_a_user_without_privileges_can_drill(isolation: str, tmp_path: Path) -> 
             timeout=60,
             check=False,
         )
-        assert (done.stdout, done.stderr) == (f"{isolation} ['2', 'kept', 'in']\n", "")
+        assert (done.stdout, done.stderr) == (f"{isolation} ['2', 'kept', 'in']\n['2'] \n", "")
         assert list((folder / "tmp").iterdir()) == []
     finally:
         bystander.kill()
@@ -165,3 +199,78 @@ def usable_by_nobody(python: str) -> bool:
         return False
     command = [python, "-c", f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+IN_TMP = """
+import asyncio, os, sys
+from pathlib import Path
+from harness.model.topology import Topology, Workload
+from harness.model.units import SECOND
+from harness.substrates.local import Local
+from harness.substrates.local.postgres import installation
+from tests.substrates.conftest import ORDERS
+
+EMPTY = "touch /tmp/x; for place in /tmp /var/tmp /srv /home/operator; do rm -rf $place/* || exit; ls $place; done; ls /home"
+TOPOLOGY = Topology("shop", databases=(ORDERS,), workloads=(Workload("api", "shop", port=8080),))
+
+async def main():
+    assert installation().is_relative_to("/tmp"), installation()
+    links = frozenset({"orders"})
+    async with Local().environment(TOPOLOGY, run="moved", folder=Path(sys.argv[1]), links=links) as environment:
+        done = await environment.operate(["bash", "-c", EMPTY], timeout=5 * SECOND)
+        print(done.status, done.stdout.split(), done.stderr)
+        done = await environment.operate(["psql", "-Atc", "SELECT count(*) FROM products"], timeout=5 * SECOND)
+        print(done.stdout.split(), done.stderr)
+        done = await environment.operate(["service", "api", "restart"], timeout=20 * SECOND)
+        print(done.status, done.stdout, done.stderr)
+        program = "import harness.ports, psycopg; print(harness.__file__)"
+        done = await environment.run([environment.python, "-c", program], timeout=20 * SECOND)
+        print(done.stdout.strip(), done.stderr)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("base", [False, True], ids=["environment", "python"])
+def test_a_clone_and_python_in_tmp_stay_out_of_what_a_runbook_empties(
+    namespaces: str, tmp_path: Path, base: bool
+) -> None:
+    clone, python = tmp_path / "clone", tmp_path / "python"
+    shutil.copytree(ROOT / "harness", clone / "harness", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "clusters", clone / "clusters", ignore=shutil.ignore_patterns("__pycache__"))
+    if base:  # the Python itself, with the standard library it needs
+        python.mkdir()
+        libraries = Path("lib", f"python{sys.version_info[0]}.{sys.version_info[1]}")
+        left_out = shutil.ignore_patterns("__pycache__", "test", "site-packages", "idlelib", "ensurepip", "config-*")
+        shutil.copytree(Path(sys.base_prefix) / libraries, python / libraries, ignore=left_out)
+        for library in Path(sys.base_prefix, "lib").glob("libpython*.so*"):
+            shutil.copy(library, python / "lib")
+        (python / "bin").mkdir()
+        shutil.copy(Path(sys.executable).resolve(), python / "bin" / "python3")
+    origin = python / "bin" / "python3" if base else Path(sys.executable).resolve()
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    (tmp_path / "venv" / "pyvenv.cfg").write_text(f"home = {origin.parent}\n")
+    (tmp_path / "venv" / "bin" / "python3").symlink_to(origin)
+    packages = tmp_path / "venv" / "lib" / "python3" / "site-packages"
+    installed = postgres.installation()
+    assert installed
+    wheel = installed.parent
+    shutil.copytree(wheel, packages / wheel.name, ignore=shutil.ignore_patterns("include"))
+    shutil.copytree(wheel.with_name(f"{wheel.name}.libs"), packages / f"{wheel.name}.libs")
+    done = subprocess.run(
+        [tmp_path / "venv" / "bin" / "python3", "-c", IN_TMP, tmp_path],
+        env={
+            "PATH": os.defpath,
+            "HOME": str(tmp_path),
+            "RUNDRILL_ISOLATION": "namespaces",
+            "PYTHONPATH": os.pathsep.join((str(clone), str(packages), *layout.packages(), str(ROOT))),
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    inside = f"/rundrill/host{clone}/harness/__init__.py"
+    assert (done.stdout, done.stderr) == (f"0 ['operator'] \n['2'] \n0  \n{inside} \n", "")

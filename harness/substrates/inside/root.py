@@ -29,10 +29,10 @@ class Volume(TypedDict):
 
 
 class Plan(TypedDict):
-    """What the root is to consist of. `programs` are host paths bound read-only at the same place, `etc` those of /etc."""
+    """What the root is to consist of. `programs` are host paths, bound read-only at their keys; `etc` those of /etc."""
 
     hostname: str
-    programs: Sequence[str]
+    programs: Mapping[str, str]
     etc: Sequence[str]
     files: Mapping[str, str]
     directories: Sequence[str]
@@ -59,8 +59,8 @@ def build(plan: Plan) -> int:
     os.chmod(f"{_NEW}/tmp", 0o1777)
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "opt"):
         _program(f"/{name}")
-    for path in plan["programs"]:
-        _program(path)
+    for target, source in plan["programs"].items():
+        _read_only(source, target)
     for path in plan["etc"]:
         _etc(path)
     for path in plan["directories"]:
@@ -106,8 +106,12 @@ def _program(path: str) -> None:
         return
     for place in dict.fromkeys((path, os.path.realpath(path))):
         if os.path.exists(path):
-            _bind(os.path.realpath(path), place)
-            kernel.set_mount(_NEW + place, kernel.MOUNT_ATTR_RDONLY | kernel.MOUNT_ATTR_NOSUID)
+            _read_only(os.path.realpath(path), place)
+
+
+def _read_only(source: str, target: str) -> None:
+    _bind(source, target)
+    kernel.set_mount(_NEW + target, kernel.MOUNT_ATTR_RDONLY | kernel.MOUNT_ATTR_NOSUID)
 
 
 def _etc(path: str) -> None:

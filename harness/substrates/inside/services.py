@@ -119,11 +119,11 @@ class Service:
         return ""
 
     def _unsettled(self) -> bool:
-        """Whether it runs, but may be down in a moment: a stop is under way, it dies, or it says so itself."""
+        """Whether it runs, but may be down in a moment: a stop is under way, it dies, or is a postmaster not quite up."""
         if not self.pids:
             return False
-        changing = self._stops or self._postmaster_state() in {"starting", "stopping"}
-        return bool(changing) or any(dying(pid, self._proc) for pid in self.pids)
+        up = not self.spec["ready"]["pidfile"] or self._postmaster_up()
+        return bool(self._stops) or not up or any(dying(pid, self._proc) for pid in self.pids)
 
     def restart(self) -> Wait:
         """Stop, then start."""
@@ -171,7 +171,7 @@ class Service:
         ready = self.spec["ready"]
         if ready["pidfile"]:
             while True:
-                yield self._postmaster_state() in {"ready", "standby"}
+                yield self._postmaster_up()
         while _listeners(ready, self._proc) < self.spec["processes"]:
             yield False
         answered = False
@@ -180,15 +180,15 @@ class Service:
         while True:
             yield True
 
-    def _postmaster_state(self) -> str:
-        """Line 1 of postmaster.pid is its pid; line 8 is `starting`, `stopping`, `ready` or `standby` (utils/pidfile.h)."""
+    def _postmaster_up(self) -> bool:
+        """Line 1 of postmaster.pid is its pid; line 8 is `ready` or, on a standby, `standby` (utils/pidfile.h)."""
         try:
             with open(self.spec["ready"]["pidfile"], encoding="utf-8") as file:
                 lines = file.read().split("\n")
         except OSError:
-            return ""
+            return False
         ours = lines[0] in {str(pid.own) for pid in self.pids.values()}  # a killed server's file stays
-        return lines[7].strip() if ours and len(lines) > 7 else ""
+        return ours and len(lines) > 7 and lines[7].strip() in {"ready", "standby"}
 
 
 _PF_EXITING = 0x4

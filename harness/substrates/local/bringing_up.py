@@ -25,7 +25,7 @@ from harness.substrates.local import layout as places
 from harness.substrates.local import machine, postgres
 from harness.substrates.local.channel import Channel
 from harness.substrates.local.environment import LocalEnvironment
-from harness.substrates.local.layout import Addresses, Isolation, Layout
+from harness.substrates.local.layout import Addresses, Isolation, Layout, Users, open_to_all
 from harness.substrates.local.link import LocalLink
 from harness.substrates.local.postgres import LocalDatabase
 from harness.substrates.local.site import Site
@@ -88,12 +88,13 @@ async def _supervised(
     """A supervisor that is up and has nothing to do yet."""
     private = isolation is Isolation.NAMESPACES
     with nullcontext() if private else _own_folder(journal) as own:
-        layout = Layout(isolation, own or Path("/"), own or Path("/"))
+        layout = Layout(isolation, own or Path("/"), own or Path("/"), await _moved(isolation))
+        users = Users.of(isolation, images=images())
         async with _connected(name, own, journal) as channel:
-            site = Site(name, topology, channel=channel, layout=layout, addresses=addresses)
+            site = Site(name, topology, channel=channel, layout=layout, addresses=addresses, users=users)
             await site.boot(
                 {
-                    "root": _root(topology, addresses) if private else None,
+                    "root": _root(topology, addresses, layout) if private else None,
                     "socket": layout.path(places.CONTROL),
                     "writable": (*_WRITABLE, str(own), str(journal.folder)),
                     "confinement": _confinement(layout, addresses),
@@ -145,7 +146,7 @@ def _own_folder(journal: Journal) -> Iterator[Path]:
     longest = max(len(f"{folder}{places.SOCKETS}/{name}/.s.PGSQL.65535") for name in ("", "x" * 30))
     if longest > LONGEST_SOCKET:
         raise SubstrateError(f"{base}: expected a path short enough for Unix sockets\n    set TMPDIR to a shorter one")
-    if os.getuid() == 0 and not places.open_to_all(base):
+    if os.getuid() == 0 and not open_to_all(base):
         raise SubstrateError(
             f"{base}: expected a folder that user nobody can reach\n    set TMPDIR, for instance to /tmp"
         )
@@ -154,6 +155,13 @@ def _own_folder(journal: Journal) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _moved(isolation: Isolation) -> tuple[tuple[str, str], ...]:
+    """Where what we bring along has another name inside: see Layout."""
+    if isolation is Isolation.NAMESPACES:
+        return tuple((folder, places.MOVED + folder) for folder in places.EMPTIED)
+    return await postgres.readable() if os.getuid() == 0 else ()
 
 
 def _programs() -> Sequence[str]:
@@ -167,14 +175,19 @@ def _programs() -> Sequence[str]:
     return found
 
 
-def _root(topology: Topology, addresses: Addresses) -> Plan:
+def _root(topology: Topology, addresses: Addresses, layout: Layout) -> Plan:
     hostname = topology.stack[:HOSTNAME_MAX] or "rundrill"
     volumes = [
         Volume(path=f"/var/lib/postgresql/{server.name}", mib=server.volume_mb) for server in places.servers(topology)
     ]
     return Plan(
         hostname=hostname,
-        programs=_programs(),
+        programs={
+            layout.program(place): os.path.realpath(path)
+            for path in _programs()
+            for place in (path, os.path.realpath(path))
+            if Path(path).exists()
+        },
         etc=[f"/etc/{name}" for name in _ETC],
         files={
             "/etc/hosts": places.hosts_file(topology, addresses, hostname),
@@ -197,7 +210,7 @@ def _confinement(layout: Layout, addresses: Addresses) -> Confinement:
         for address in group.values()
     }
     return Confinement(
-        readable=(*_READABLE, *_programs()),
+        readable=(*_READABLE, *_programs(), *(instead for _, instead in layout.moved)),
         writable=(*_WRITABLE, str(layout.inside)),
         ports=sorted(ports),
     )
@@ -208,15 +221,27 @@ def _furnish(site: Site) -> None:
     operator, layout = site.users.operator, site.layout
     for path, mode in ((places.HOME, 0o755), ("/tmp", 0o1777), ("/var/tmp", 0o1777)):  # noqa: S108 - private ones
         site.own_folder(path, operator, mode=mode)
-    passwords = places.password_file(site.topology, site.addresses)
+    passwords = places.password_file(site.topology, site.addresses, private=layout.private)
     site.own_file(f"{places.HOME}/.pgpass", passwords, operator, mode=0o600)
-    command = Path(inside.__file__).parent / "command.py"
-    python = sys.executable if layout.private or places.open_to_all(Path(sys.executable)) else "/usr/bin/python3"
+    text = (Path(inside.__file__).parent / "command.py").read_text(encoding="utf-8")
+    site.own_file(places.COMMAND, text, site.users.ours)
     for name, kind in (("service", "service"), ("systemctl", "service"), ("sudo", "sudo")):
-        words = shlex.join((python, "-I", "-S", str(command), kind, layout.path(places.CONTROL)))
+        words = shlex.join(
+            (_operators_python(layout), "-I", "-S", layout.path(places.COMMAND), kind, layout.path(places.CONTROL))
+        )
         site.own_file(f"{places.TOOLS}/{name}", f'#!/bin/sh\nexec {words} "$@"\n', site.users.ours, mode=0o755)
     for name, path in postgres.programs().items():
-        layout.seen(f"{places.TOOLS}/{name}").symlink_to(path)
+        layout.seen(f"{places.TOOLS}/{name}").symlink_to(layout.program(path))
+
+
+def _operators_python(layout: Layout) -> str:
+    """A Python that the operator may run as it is; its standard library is enough."""
+
+    def usable(path: str) -> bool:
+        return Path(path).exists() and layout.program(path) == path and (layout.private or open_to_all(Path(path)))
+
+    candidates = (os.path.realpath(sys.executable), "/usr/local/bin/python3", "/usr/bin/python3")
+    return next(filter(usable, candidates), layout.python)
 
 
 def _empty(site: Site, linked: frozenset[str]) -> LocalEnvironment:

@@ -2,7 +2,6 @@
 
 import functools
 import socket
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -63,8 +62,10 @@ class LocalEnvironment:
         ]
         if self._site.layout.isolation is Isolation.PROCESSES:
             found.insert(0, "process isolation: no private network, host names, root or volumes")
-            if self._site.users.app["uid"] < 0 <= self._site.users.operator["uid"]:
-                found.append(f"workloads run as root: {sys.executable} is not readable by other users")
+            if self._site.under_any_name:
+                found.append("PostgreSQL's clients reach the server under any host name (PGHOSTADDR)")
+            if self._services and self._site.users.unreadable:
+                found.append(f"workloads run as root: {self._site.users.unreadable} is not readable by other users")
         return tuple(found)
 
     @property
@@ -101,7 +102,7 @@ class LocalEnvironment:
     @property
     def python(self) -> str:
         """The path, inside it, of a Python that can import `harness` and what it depends on."""
-        return sys.executable
+        return self._site.layout.python
 
     def instrument(self) -> Instrument | None:
         """None: its programs are probed by programs."""
@@ -165,6 +166,7 @@ class LocalEnvironment:
         return {
             **self._site.base_environment(),
             **self._site.client_environment(),
+            **self._site.under_any_name,
             "PATH": f"{layout.path(TOOLS)}:{self._site.base_environment()['PATH']}",
             "HOME": layout.path(HOME),
             "USER": "operator",

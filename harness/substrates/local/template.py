@@ -40,8 +40,8 @@ def key(spec: Postgres, version: str) -> str:
 
 
 @asynccontextmanager
-async def _locked(path: Path) -> AsyncIterator[None]:
-    """Hold the lock; it is gone with the process, so a killed one holds up nobody."""
+async def locked(path: Path) -> AsyncIterator[None]:
+    """Hold the lock, a file; it is gone with the process, so a killed one holds up nobody."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -53,7 +53,7 @@ async def _locked(path: Path) -> AsyncIterator[None]:
                     await asyncio.sleep(POLL_S)
         yield
     except TimeoutError as error:
-        raise SubstrateError(f"{path}: another run has been making this template for {PATIENCE_S:.0f} s") from error
+        raise SubstrateError(f"{path}: another run has held this lock for {PATIENCE_S:.0f} s") from error
     finally:
         os.close(fd)
 
@@ -64,7 +64,7 @@ async def obtain(name: str, make: Callable[[Path], Awaitable[None]]) -> tuple[Pa
     archive = folder / f"{name}.tar"
     if archive.exists():
         return archive, False
-    async with _locked(folder / f"{name}.lock"):
+    async with locked(folder / f"{name}.lock"):
         if archive.exists():
             return archive, False
         for stale in folder.glob(f"{name}.*.new"):

@@ -1,8 +1,6 @@
 """Workloads of a local environment: what an image's name stands for, and one service that is up."""
 
-import os
 import signal
-import sys
 from pathlib import Path
 
 import msgspec
@@ -12,7 +10,6 @@ from harness.errors import Problem, SubstrateError
 from harness.model.source import Source
 from harness.model.topology import Workload
 from harness.substrates.inside.services import Ready, Spec
-from harness.substrates.local.layout import packages
 from harness.substrates.local.site import Site
 
 PATIENCE_S = 15.0
@@ -78,22 +75,23 @@ class LocalService:
         env = {
             **self._site.base_environment(),
             **self._site.client_environment(owner=True),
+            **self._site.under_any_name,
             **image.env,
             "SERVICE_NAME": self._spec.name,
             **given,
-            "PYTHONPATH": os.pathsep.join((str(folder), *packages())),
+            **self._site.layout.imports(folder),
             "PYTHONUNBUFFERED": "1",
         }
         await self._site.define(
             Spec(
                 name=self._spec.name,
                 aliases=self._spec.aliases,
-                argv=tuple(part.replace("{python}", sys.executable) for part in image.command),
+                argv=tuple(part.replace("{python}", self._site.layout.python) for part in image.command),
                 processes=self._spec.processes,
                 env=env,
                 env_file=self._site.layout.path(self._spec.env_file) if self._spec.env_file else "",
                 last={"HOST": self._address.host, "PORT": str(self._address.port)},
-                cwd=str(folder),
+                cwd=self._site.layout.program(folder),
                 log=self._site.layout.path(self._log),
                 ready=Ready(pidfile="", host=self._address.host, port=self._address.port, path=image.ready),
                 stop=signal.SIGTERM,
