@@ -35,8 +35,10 @@ _KIND = {
     SectionKind.ESCALATION: "dim",
     SectionKind.OTHER: "white",
 }
-_BRANCH = {BranchKind.CONDITION: "only if", BranchKind.ALTERNATIVE: "one way", BranchKind.LABEL: "part"}
-_WIDTH = 160
+_BRANCH = {BranchKind.CONDITION: "only", BranchKind.ALTERNATIVE: "one way:", BranchKind.LABEL: "part:"}
+_TOLD = frozenset({SectionKind.SYMPTOMS, SectionKind.ESCALATION, SectionKind.PREVENTION})
+_COMMAND = 160
+_TITLE = 90
 
 
 def render(runbook: Runbook) -> RenderableType:
@@ -71,56 +73,71 @@ def _procedure(procedure: Procedure) -> RenderableType:
         title.append(f"\n{' › '.join(map(one_line, procedure.title_path[:-1]))}", "dim")
     tree = Tree(title, guide_style="dim")
     for section in procedure.sections:
-        _section(section, tree)
+        _section(section, tree, alone=len(procedure.sections) == 1)
     return tree
 
 
-def _section(section: Section, tree: Tree) -> None:
-    label = Text(section.kind.value, style=f"bold {_KIND[section.kind]}")
-    if section.title and section.title.casefold() != section.kind.value:
-        label.append(f"  {one_line(section.title)}", "default")
-    node = tree.add(label)
+def _section(section: Section, tree: Tree, *, alone: bool) -> None:
+    """`alone`: nothing else is said of the procedure, and a section without a kind is no news."""
+    node = tree
+    if not (alone and section.kind is SectionKind.OTHER and not section.title):
+        label = Text(section.kind.value, style=f"bold {_KIND[section.kind]}")
+        if section.title and section.title.casefold() != section.kind.value:
+            label.append(f"  {one_line(section.title)}", "default")
+        node = tree.add(label)
+    by_hand = "" if section.kind in _TOLD else "by hand: "
     for item in section.items:
-        _item(item, node)
+        _item(item, node, by_hand)
 
 
-def _item(item: Step | Branch, tree: Tree) -> None:
+def _item(item: Step | Branch, tree: Tree, by_hand: str) -> None:
     match item:
         case Step():
-            _step(item, tree)
+            _step(item, tree, by_hand)
+        case Branch(items=(Step(actions=(Manual(),)) as only,)) if only.source == item.source:
+            _step(only, tree, by_hand)
         case Branch():
-            label = Text.assemble((f"{_BRANCH[item.kind]}: ", "italic"), one_line(item.title), _line(item.source.line))
-            node = tree.add(label)
+            title = item.title[:1].lower() + item.title[1:] if item.kind is BranchKind.CONDITION else item.title
+            place = _line(item.source.line)
+            node = tree.add(Text.assemble((f"{_BRANCH[item.kind]} ", "italic"), _shortened(title, _TITLE), place))
+            lone = item.kind is BranchKind.ALTERNATIVE and len(item.items) == 1
             for inner in item.items:
-                _item(inner, node)
+                if isinstance(inner, Step) and (lone or inner.title == item.title):
+                    _actions(inner, node, by_hand)
+                else:
+                    _item(inner, node, by_hand)
 
 
-def _step(step: Step, tree: Tree) -> None:
+def _step(step: Step, tree: Tree, by_hand: str) -> None:
     number = f"{step.number}. " if step.number else ""
-    lone = len(step.actions) == 1 and isinstance(step.actions[0], Manual)
-    if lone:
-        tree.add(
-            Text.assemble(
-                ("by hand: ", "italic dim"), number, one_line(_text(step.actions[0])), _line(step.source.line)
-            )
-        )
-        return
-    node = tree.add(Text.assemble(number, one_line(step.title), _line(step.source.line)))
+    only = step.actions[0] if len(step.actions) == 1 else None
+    if isinstance(only, Manual):
+        place = _line(step.source.line)
+        tree.add(Text.assemble((by_hand, "italic dim"), number, _shortened(only.text, _COMMAND), place))
+    elif only and not number and step.title == one_line(only.text):
+        tree.add(_command(only))
+    else:
+        node = tree.add(Text.assemble(number, _shortened(step.title, _TITLE), _line(step.source.line)))
+        _actions(step, node, by_hand)
+
+
+def _actions(step: Step, tree: Tree, by_hand: str) -> None:
     for action in step.actions:
         match action:
             case Command():
-                node.add(_command(action))
+                tree.add(_command(action))
             case Manual():
-                node.add(Text.assemble(("by hand: ", "italic dim"), one_line(action.text), _line(action.source.line)))
+                text = _shortened(action.text, _COMMAND)
+                tree.add(Text.assemble((by_hand, "italic dim"), text, _line(action.source.line)))
 
 
-def _text(action: Command | Manual) -> str:
-    return action.text
+def _shortened(text: str, width: int) -> str:
+    shown = one_line(text)
+    return shown if len(shown) <= width else f"{shown[:width].rstrip()}…"
 
 
 def _command(command: Command) -> Text:
-    shown = one_line(command.text)
-    shown = shown if len(shown) <= _WIDTH else f"{shown[:_WIDTH]}…"
+    shown = _shortened(command.text.replace("\\\n", " "), _COMMAND)
     text = Text.assemble(
         (f"{command.source.line:>5} ", "dim"), (f"{command.language.value:<6} ", "dim"), (shown, "bold")
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from harness.model.runbook import AlertRule, ResponseTime
 from harness.model.source import Source
 from harness.runbooks import quantities
-from harness.runbooks.markdown import Table
+from harness.runbooks.blocks import Table
 from harness.runbooks.statements import Drawn, Said, Statement, Tabled, bold
 
 _NAME = re.compile(r"^[A-Z][a-z0-9]*(?:[A-Z][A-Za-z0-9]*)+$")

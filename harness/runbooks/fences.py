@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from harness.model.runbook import Command, Language
 from harness.model.source import Source
-from harness.runbooks import commands, extents, language, shell, sql
+from harness.runbooks import commands, extents, language, prompts, shell, sql
+from harness.runbooks.blocks import Code
 from harness.runbooks.language import Hint
-from harness.runbooks.markdown import Code
 from harness.runbooks.sessions import Sessions
 
 
@@ -37,33 +37,10 @@ class Output:
 
 Entry = Comment | Blank | Output | Command
 
-_PROMPT = re.compile(
-    r"^\s*(?:\([\w.-]+\)\s*)?(?:"
-    r"(?P<shell>\$|%|(?:\[[\w.-]+@[^\]]+\]|[\w.-]+@[\w.-]+(?::?\s?[~/][\w./~-]*)?)\s?[$#%>]"
-    r"|(?:bash|sh)-[\d.]+[$#]|[~/][\w./-]*\s?[$#])"
-    r"|(?P<host>[a-z][\w.-]*:[~/][\w./~-]*\s?[$#])"
-    r"|(?P<sql>(?:mysql|MariaDB\s\[[^\]]*\]|postgres|sqlite|clickhouse|cqlsh"
-    r"|[a-z_]\w*)(?:=[#>*]|-[#>](?=\s)|>(?<=mysql>)|>(?<=\]>)|>(?<=sqlite>))"
-    r"|root@[\w.:-]+/\w+>)"
-    r"|(?P<redis>(?:\d{1,3}(?:\.\d{1,3}){3}|localhost|redis[\w.-]*)(?::\d+)?(?:\[\d+\])?>|redis>)"
-    r"|(?P<python>>>>|In \[\d+\]:)"
-    r"|(?P<other>irb\([\w:]+\)[:\d]*>|\[\d+\] pry\([\w:]+\)>"
-    r"|[\w.-]*\s?\[(?:direct: )?(?:primary|secondary)\][^>]*>|test>"
-    r"|PS [A-Z]:\\[^>]*>))\s+(?P<text>\S.*)$"
-)
 _SLASHES = re.compile(r"^\s*(?://|;;)\s?(.*)$")
 _IN_FILE = re.compile(r"\bin\s+[`'\"]?(?:[\w.~-]*/)*[\w-]*\.[A-Za-z]\w{0,9}[`'\"]?\s*:?$", re.IGNORECASE)
 _ASSIGNED = re.compile(r"^(?:export\s+)?[A-Za-z_][\w.]*\s*=(?!=)")
 _RULER = re.compile(r"^[\s=\-#*_~+]*$")
-_CONTINUED = re.compile(r"^\s*(?:>|\.\.\.|(?:->)|'>|\">)\s")
-_SPOKEN = {
-    "shell": Language.BASH,
-    "host": Language.BASH,
-    "sql": Language.SQL,
-    "redis": Language.OTHER,
-    "python": Language.PYTHON,
-    "other": Language.OTHER,
-}
 
 
 class Reader:
@@ -102,16 +79,9 @@ class Reader:
             yield entry
 
     def _prompt(self, line: str) -> re.Match[str] | None:
-        found = _PROMPT.match(line)
-        if (
-            found
-            and found.lastgroup
-            and self._hint in {Hint.CODE, Hint.PYTHON, Hint.SQL}
-            and found.group("shell")
-            and self._hint is not Hint.CODE
-        ):
-            return None
-        return found
+        """`$` begins names in SQL and Python: there it is no prompt."""
+        found = prompts.find(line)
+        return None if found and found.group("shell") and self._hint in {Hint.PYTHON, Hint.SQL} else found
 
     def _mislabelled(self) -> bool:
         """A block of another language whose lines are, most of them, command lines."""
@@ -144,9 +114,8 @@ class Reader:
                 yield self._remark(index)
                 index += 1
                 continue
-            group = next(name for name in _SPOKEN if found.group(name))
-            rest = [found.group("text"), *(self._unprompted(line) for line in self._following(index))]
-            spoken = self._spoken(rest[0], _SPOKEN[group])
+            rest = [found.group("text"), *map(prompts.unprompted, self._following(index))]
+            spoken = self._spoken(rest[0], prompts.language(found))
             length = self._extent(rest, spoken)
             yield self._command("\n".join(rest[:length]), spoken, index, index + length - 1)
             index += length
@@ -156,9 +125,6 @@ class Reader:
             if self._prompts[at]:
                 return
             yield self._lines[at]
-
-    def _unprompted(self, line: str) -> str:
-        return _CONTINUED.sub("", line) if _CONTINUED.match(line) else line
 
     def _spoken(self, text: str, by_prompt: Language) -> Language:
         if by_prompt is Language.BASH:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from harness.model.runbook import Command, Language, SectionKind
 from harness.model.source import Source
 from harness.runbooks import commands, language, programs, shell
-from harness.runbooks.markdown import Inline, Piece
+from harness.runbooks.blocks import Inline, Piece
 from harness.runbooks.sessions import Sessions
 
 _CUE = re.compile(

@@ -144,7 +144,9 @@ _VERBS = programs.names(
     flush follow force get give go_to grep identify implement import increase inform inspect install
     investigate isolate kill launch let limit list locate log look lower make merge monitor move navigate note
     notify observe obtain open page pause perform ping point post prepare profile promote provide provision
-    pull purge push put raise re-?\w+ read rebuild record redeploy reduce remove repair repeat replace report
+    pull purge push put raise reapply reboot recheck reconcile reconfigure reconnect recreate redirect refresh regenerate
+    register reindex reinstall relaunch release reload remediate rename replay re-\w+ reproduce requeue rerun resend
+    resize resync retrieve return rewrite read rebuild record redeploy reduce remove repair repeat replace report
     request reset resolve restart restore resume retry revert review revoke roll rotate run scale schedule
     search select send set share shut sign spin start stop submit switch sync take tell terminate test trace
     track trigger try tune turn undo uninstall unlock unpause update upgrade upload use validate verify view
@@ -152,7 +154,7 @@ _VERBS = programs.names(
     """
 )
 _IMPERATIVE = re.compile(
-    r"^(?:\W*)(?:please |then |now |next,? |first,? |finally,? |also |manually |immediately |also,? )*"
+    r"^(?:\W*)(?:please |then |now |next,? |first,? |finally,? |also,? |manually |immediately |temporarily )*"
     rf"(?:{'|'.join(sorted(_VERBS)).replace('_', ' ')})\b",
     re.IGNORECASE,
 )
@@ -161,7 +163,7 @@ _IMPERATIVE = re.compile(
 def section(title: str) -> SectionKind | None:
     """The kind of section a heading or label opens; None where its words say nothing."""
     plain = _plain(title)
-    if _CONDITION.match(plain) and not plain.lower().startswith(("scenario", "case")):
+    if _FIGURE.search(plain) or (_CONDITION.match(plain) and not plain.lower().startswith(("scenario", "case"))):
         return None
     best: tuple[int, SectionKind] | None = None
     for kind, pattern in _KINDS:
@@ -176,6 +178,8 @@ def is_section_heading(title: str) -> SectionKind | None:
     plain = re.sub(
         r"^(?:the|immediate|initial|quick|manual|common|possible|first)\s+", "", _plain(title), flags=re.IGNORECASE
     )
+    if re.match(r"scenario\b\W*\w", plain, re.IGNORECASE):
+        return None
     for kind, pattern in _KINDS:
         found = pattern.match(plain)
         if found and (
@@ -198,6 +202,8 @@ def exact_section(title: str) -> SectionKind | None:
         flags=re.IGNORECASE,
     )
     plain = re.sub(r"\s*\([^)]*\)$", "", plain)
+    if _FIGURE.search(plain):
+        return None
     for kind, pattern in _KINDS:
         found = pattern.fullmatch(plain) or (
             pattern.match(plain) if re.fullmatch(r"\S+ (?:steps?|procedure|actions?|plan)", plain) else None
@@ -205,6 +211,9 @@ def exact_section(title: str) -> SectionKind | None:
         if found:
             return kind
     return None
+
+
+_FIGURE = re.compile(r"\b(?:times?|objectives?|targets?)(?:\s*\([^)]*\))?\W*$", re.IGNORECASE)
 
 
 def _plain(title: str) -> str:

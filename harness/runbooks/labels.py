@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.runbooks import kinds
-from harness.runbooks.markdown import Heading, Inline, Piece
+from harness.runbooks.blocks import Heading, Inline, Piece
 
 
 def title(heading: Heading) -> str:

@@ -3,7 +3,6 @@
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -14,110 +13,7 @@ from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 
 from harness.runbooks import dialects
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A run of inline text. `kind` is text, code, strong or link; `line` is the file's."""
-
-    kind: str
-    text: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Inline:
-    """The inline content of one block."""
-
-    pieces: tuple[Piece, ...]
-    line: int
-    end: int
-
-    @property
-    def text(self) -> str:
-        """As plain text, code spans without their marks; line ends kept."""
-        return "".join(piece.text for piece in self.pieces)
-
-    def lines(self) -> Iterator["Inline"]:
-        """One value per source line."""
-        for line, pieces in itertools.groupby(self.pieces, key=lambda piece: piece.line):
-            yield Inline(tuple(piece for piece in pieces if piece.text != "\n"), line, line)
-
-
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """A heading of level 1 to 6."""
-
-    level: int
-    inline: Inline
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    """A paragraph."""
-
-    inline: Inline
-    line: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A fenced or indented block; `line` is that of its first line of content, `end` that of its last."""
-
-    info: str
-    lines: tuple[str, ...]
-    line: int
-    end: int
-    fenced: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A list item; `number` is as written for ordered lists, else empty."""
-
-    number: str
-    blocks: "tuple[Block, ...]"
-    line: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A list, ordered or not."""
-
-    items: tuple[Item, ...]
-    line: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A table's row."""
-
-    cells: tuple[Inline, ...]
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A pipe table."""
-
-    header: Row
-    rows: tuple[Row, ...]
-    line: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A thematic break."""
-
-    line: int
-
-
-Block = Heading | Paragraph | Code | Listing | Table | Rule
+from harness.runbooks.blocks import Block, Code, Heading, Inline, Item, Listing, Paragraph, Piece, Row, Rule, Table
 
 _HEADING_IN_FENCE = re.compile(r"^#{2,6}[ \t]+\S")
 _FENCE = re.compile(r"^\s{0,3}(?:`{3,}[^`]*|~{3,}.*)$")

@@ -1,8 +1,8 @@
 """Blocks to procedures: a heading and what stands under it, in sections, branches and steps. Pure."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from harness.model.runbook import (
     Action,
@@ -11,35 +11,23 @@ from harness.model.runbook import (
     Command,
     Manual,
     Procedure,
-    Section,
     SectionKind,
     Step,
     Unclassified,
 )
 from harness.model.source import Source
-from harness.runbooks import fences, inline, kinds, labels, language, steps, variables
+from harness.runbooks import byhand, fences, inline, kinds, labels, language, parts, steps, variables
+from harness.runbooks.blocks import Block, Code, Heading, Inline, Item, Listing, Paragraph, Rule, Table
 from harness.runbooks.language import Hint
-from harness.runbooks.markdown import Block, Code, Heading, Inline, Item, Listing, Paragraph, Rule, Table
+from harness.runbooks.parts import Part
 from harness.runbooks.sessions import Sessions
 from harness.runbooks.steps import Found
 
-_MANUAL = frozenset(SectionKind) - {SectionKind.OTHER}
-_WORKING = frozenset({SectionKind.DIAGNOSIS, SectionKind.RESOLUTION, SectionKind.VERIFICATION, SectionKind.ROLLBACK})
 _CONTAINERS = re.compile(
     r"^(?:diagnos|investigat|triag|resol|mitigat|recover|remed|fix|verif|validat|roll ?-?back"
     r"|revert|prevent|symptom|escalat)",
     re.IGNORECASE,
 )
-
-
-@dataclass(slots=True)
-class _Part:
-    """A section or branch while it is filled."""
-
-    title: str
-    line: int
-    kind: SectionKind | BranchKind
-    items: "list[Found | _Part]" = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +71,8 @@ class Outliner:
         self._line = line
         self._last = line
         self._purpose = ""
-        self._counted = False
-        self._sections = [_Part("", line, self._default())]
-        self._stack: list[_Part] = [self._sections[0]]
+        self._sections = [Part("", line, self._default())]
+        self._stack: list[Part] = [self._sections[0]]
         self._lead = ""
         self._sessions.reset()
 
@@ -110,33 +97,14 @@ class Outliner:
         return kind if isinstance(kind, SectionKind) else SectionKind.OTHER
 
     def _finish(self, last: int) -> None:
-        sections = tuple(section for part in self._sections if (section := self._section(part)).items)
+        sections = tuple(section for part in self._sections if (section := part.section(self._path)).items)
         if not sections:
             return
         source = Source(self._path, self._line, max(last, self._line))
         path = tuple(labels.title(heading) for heading in self._headings)
         procedure = Procedure(path, sections, source, self._purpose)
-        working = any(section.kind in _WORKING and section.title for section in sections)
-        informative = {SectionKind.SYMPTOMS, SectionKind.ESCALATION, SectionKind.PREVENTION}
-        counted = self._counted and any(section.kind not in informative for section in sections)
-        if any(True for _ in procedure.commands()) or counted or working:
+        if parts.is_procedure(procedure):
             self._procedures.append(procedure)
-
-    def _section(self, part: _Part) -> Section:
-        items = tuple(self._frozen(part.items))
-        last = max((item.source.last for item in items), default=part.line)
-        kind = part.kind if isinstance(part.kind, SectionKind) else SectionKind.OTHER
-        return Section(kind, part.title, items, Source(self._path, part.line, last))
-
-    def _frozen(self, items: "Sequence[Found | _Part]") -> Iterator[Found]:
-        for item in items:
-            if not isinstance(item, _Part):
-                yield item
-                continue
-            inner = tuple(self._frozen(item.items))
-            if inner:
-                kind = item.kind if isinstance(item.kind, BranchKind) else BranchKind.LABEL
-                yield Branch(item.title, kind, inner, Source(self._path, item.line, inner[-1].source.last))
 
     def _block(self, block: Block) -> None:
         if not isinstance(block, Listing):
@@ -157,14 +125,14 @@ class Outliner:
         self._stack[-1].items.extend(items)
 
     def _open_section(self, kind: SectionKind, title: str, line: int) -> None:
-        part = _Part(title, line, kind)
+        part = Part(title, line, kind)
         self._sections.append(part)
         self._stack = [part]
         self._sessions.reset()
 
     def _open_branch(self, title: str, line: int) -> None:
         kind = kinds.branch(title)
-        part = _Part(title, line, kind)
+        part = Part(title, line, kind)
         del self._stack[1:]
         self._stack[0].items.append(part)
         self._stack.append(part)
@@ -197,7 +165,7 @@ class Outliner:
     def _nested(self, kind: SectionKind, label: str, line: int) -> None:
         """A label inside a list item cannot open a section of the procedure: it is a branch there."""
         if self._depth:
-            part = _Part(label, line, BranchKind.LABEL)
+            part = Part(label, line, BranchKind.LABEL)
             self._stack[self._depth - 1].items.append(part)
             self._stack[self._depth :] = [part]
         else:
@@ -205,7 +173,7 @@ class Outliner:
 
     def _open_in_place(self, label: str, line: int) -> None:
         if self._depth:
-            part = _Part(label, line, kinds.branch(label))
+            part = Part(label, line, kinds.branch(label))
             self._stack[self._depth - 1].items.append(part)
             self._stack[self._depth :] = [part]
         else:
@@ -226,9 +194,9 @@ class Outliner:
         if found:
             self._lead = title
             self._add(self._conditional(Step(title, found, source), text))
-        elif said and self._kind in _MANUAL:
+        elif said and self._kind is not SectionKind.OTHER:
             self._add(Step(title, (Manual(text, source),), source))
-        elif self._kind in _WORKING and not text.endswith(":") and kinds.imperative(text) and len(text) < 300:
+        elif self._kind in parts.WORKING and not text.endswith(":") and kinds.imperative(text) and len(text) < 300:
             self._add(self._conditional(Step(title, (Manual(text, source),), source), text))
         self._lead = labels.last_sentence(text) or self._lead
 
@@ -297,7 +265,7 @@ class Outliner:
     def _item_body(self, item: Item, lead: Inline, label: str, blocks: Sequence[Block]) -> None:
         text = labels.clean(lead.text)
         title = (label or labels.sentence(text)).rstrip(":")
-        part = _Part(title, item.line, kinds.branch(title) if kinds.condition(title) else BranchKind.LABEL)
+        part = Part(title, item.line, kinds.branch(title) if kinds.condition(title) else BranchKind.LABEL)
         found = tuple(inline.found(lead, self._kind, self._path, self._sessions))
         self._stack.append(part)
         depth, self._depth = self._depth, len(self._stack)
@@ -306,10 +274,9 @@ class Outliner:
             self._block(block)
         del self._stack[self._depth - 1 :]
         self._depth = depth
-        nested = tuple(self._frozen(part.items))
+        nested = tuple(part.frozen(self._path))
         whole = self._merged(item, title, text, found, nested)
         if whole is not None:
-            self._counted = self._counted or bool(item.number)
             self._add(whole)
 
     def _merged(
@@ -318,28 +285,19 @@ class Outliner:
         """One step where the item says one thing, else a branch with a step for each of its parts."""
         source = Source(self._path, item.line, item.end)
         number = item.number or ""
-        commanded = found or any(True for one in nested for step in _steps_of(one) for _ in step.commands())
+        commanded = found or any(True for one in nested for step in parts.steps_of(one) for _ in step.commands())
         if not commanded:
-            return self._by_hand(item, title, text, source)
+            return byhand.of_item(item, title, text, source, self._kind)
         if all(isinstance(one, Step) and (one.title in {title, self._heading} or len(nested) == 1) for one in nested):
             actions: tuple[Action, ...] = (
                 *found,
-                *(action for one in nested for step in _steps_of(one) for action in step.actions),
+                *(action for one in nested for step in parts.steps_of(one) for action in step.actions),
             )
             step = Step(title, actions, source, number)
             return Branch(title, BranchKind.CONDITION, (step,), source) if kinds.condition(title) else step
         own = (Step(title, found, Source(self._path, item.line, item.line), number),) if found else ()
         kind = BranchKind.CONDITION if kinds.condition(title) else BranchKind.LABEL
         return Branch(f"{number}. {title}" if number else title, kind, (*own, *nested), source)
-
-    def _by_hand(self, item: Item, title: str, text: str, source: Source) -> Found | None:
-        box = re.match(r"^\[[ xX]\]\s", text) is not None
-        wanted = item.number or box or self._kind in _MANUAL or kinds.imperative(text)
-        if not wanted or not text:
-            return None
-        whole = " ".join(filter(None, (re.sub(r"^\[[ xX]\]\s+", "", text), *_texts(item.blocks[1:]))))
-        step = Step(re.sub(r"^\[[ xX]\]\s+", "", title), (Manual(whole, source),), source, item.number)
-        return Branch(title, BranchKind.CONDITION, (step,), source) if kinds.condition(title) else step
 
     def _table(self, table: Table) -> None:
         kinds_of = [kinds.section(labels.clean(cell.text)) or self._kind for cell in table.header.cells]
@@ -350,22 +308,6 @@ class Outliner:
                 name = next((labels.clean(cell.text) for cell in row.cells if cell.text.strip()), "")
                 self._add(Step(name or self._heading, found, Source(self._path, row.line, row.line)))
         self._lead = ""
-
-
-def _steps_of(item: Found) -> Iterator[Step]:
-    if isinstance(item, Step):
-        yield item
-    else:
-        yield from item.steps()
-
-
-def _texts(blocks: Sequence[Block]) -> Iterator[str]:
-    for block in blocks:
-        if isinstance(block, Paragraph):
-            yield labels.clean(block.inline.text)
-        elif isinstance(block, Listing):
-            for item in block.items:
-                yield from _texts(item.blocks)
 
 
 def _unclassified(code: Code, path: str) -> Unclassified:

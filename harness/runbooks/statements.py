@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.runbooks.markdown import Block, Code, Heading, Inline, Item, Listing, Paragraph, Piece, Rule, Table
+from harness.runbooks.blocks import Block, Code, Heading, Inline, Item, Listing, Paragraph, Piece, Rule, Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from harness.runbooks import language
+from harness.runbooks.blocks import Block, Code, Listing
 from harness.runbooks.language import Hint
-from harness.runbooks.markdown import Block, Code, Listing
 
 _SETS = re.compile(
     r"(?m)^\s*(?:[$#] )?(?:(?:export|local|readonly|declare"

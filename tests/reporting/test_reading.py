@@ -48,7 +48,7 @@ def test_a_reading_shows_every_part_with_its_line_and_its_markup_is_text() -> No
         "Book [red]  book.md",
         "Disk full  :5",
         "resolution",
-        "only if: If slow  :9",
+        "only if slow  :9",
         "Clean [up]  :11",
         "12 bash   rm -rf /data/<dir>  [destructive]",
         "psql  [needs a person]",

@@ -54,6 +54,27 @@ def test_a_numbered_list_without_commands_is_a_procedure_a_list_of_contacts_is_n
     assert read("# a\n\n## Contents\n\n1. [x](#x)\n2. [y](#y)\n").procedures == ()
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (("1. Restart it", "2. All is well"), True),
+        (("1. **Triage:** Assess the damage", "2. **Review**"), True),
+        (("1. Settings → Keys → New", "2. Name"), True),
+        (("1. If it is slow, wait",), True),
+        (("1. Full backups", "2. Partial backups", "3. Restore points"), False),
+        (("1. Evaluating objectives", "2. Responsible: the team on call"), False),
+        (("**P0**:", "- Platform down", "- **Resolution time**: 1 hour"), False),
+        (("**Recovery**:", "- The job restarts by itself"), False),
+        (("**Recovery**:", "- Restore the last backup"), True),
+        (("```bash", "# 1. Tag the release", "# 2. Watch it", "```"), True),
+    ],
+)
+def test_without_commands_only_what_tells_somebody_to_do_something_is_a_procedure(
+    lines: tuple[str, ...], told: bool
+) -> None:
+    assert bool(read("\n".join(["# a", "", *lines, ""])).procedures) == told
+
+
 def test_if_something_opens_a_branch_in_bold_bullets_and_comments() -> None:
     text = (
         "# a\n\n**Resolution**:\n\n**If out of memory**:\n```bash\nkubectl top pods\n```\n\n**If slow**:\n```bash\ndf -h\n"
