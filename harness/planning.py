@@ -17,7 +17,7 @@ from harness.model.units import seconds, show
 from harness.plan import Plan, PlannedStep
 from harness.ports import Capability
 from harness.runbooks import find
-from harness.scenario import Scenario
+from harness.scenario import Deviation, Scenario
 
 LOOK = seconds(2)
 """How long a command that never ends by itself (`logs -f`) is looked at before it is ended."""
@@ -139,8 +139,7 @@ class _Draft:
 
     def _planned(self, step: Step, action: Command | Manual, index: int) -> PlannedStep:
         if isinstance(action, Manual):
-            terms = StepTerms(index, "manual", step.title, "", action.text, action.text, action.source)
-            return PlannedStep(terms, "manual", 0)
+            return self._by_hand(step, action, index)
         text, why, skipped = self._resolved(action)
         terms = StepTerms(
             index=index,
@@ -162,13 +161,30 @@ class _Draft:
         timeout = LOOK if action.blocking else self.scenario.step_timeout
         return PlannedStep(terms, executor, timeout, blocking=action.blocking)
 
+    def _by_hand(self, step: Step, action: Manual, index: int) -> PlannedStep:
+        """What a person would do: noted, unless a deviation says which command stands in for the person's hands."""
+        deviation = self._deviation(action.text)
+        text, why = (deviation.instead or "", deviation.why) if deviation else (action.text, "")
+        runs = deviation is not None and deviation.instead is not None
+        what = "command" if runs else "skipped" if deviation else "manual"
+        language = str(Language.BASH) if runs else ""
+        terms = StepTerms(index, what, step.title, language, action.text, text, action.source, deviation=why)
+        return PlannedStep(terms, "shell", self.scenario.step_timeout) if runs else PlannedStep(terms, what, 0)
+
+    def _deviation(self, text: str) -> Deviation | None:
+        """The deviation that touches this text, which then has had its use."""
+        for number, deviation in enumerate(self.scenario.deviations):
+            if deviation.touches(text):
+                self.deviated.add(number)
+                return deviation
+        return None
+
     def _resolved(self, command: Command) -> tuple[str, str, bool]:
         """The text to run, why it deviates, and whether it is not run at all."""
-        for number, deviation in enumerate(self.scenario.deviations):
-            if deviation.touches(command.text):
-                self.deviated.add(number)
-                self.bound.update(p.text for p in command.placeholders)
-                return deviation.instead or "", deviation.why, deviation.instead is None
+        deviation = self._deviation(command.text)
+        if deviation is not None:
+            self.bound.update(p.text for p in command.placeholders)
+            return deviation.instead or "", deviation.why, deviation.instead is None
         text = command.text
         for placeholder in sorted(command.placeholders, key=lambda p: -len(p.text)):
             if placeholder.text in self.scenario.bindings:

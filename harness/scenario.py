@@ -15,8 +15,9 @@ from harness.ports import Fault
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deviation:
-    """A declared difference between the text and what is run: the command that contains `match` (white space folded; any of
-    several where the texts differ) is replaced by `instead`, or not run where that is None. `why` is printed."""
+    """A declared difference between the text and what is run: the command, or the instruction to a person, that contains `match`
+    (white space folded; any of several where the texts differ) is replaced by the command `instead`, or not run where that is
+    None. `why` is printed."""
 
     match: str | tuple[str, ...]
     why: str

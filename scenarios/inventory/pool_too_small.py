@@ -1,28 +1,30 @@
 """More users than the pool has connections for; the runbook gives it more room and restarts the service."""
 
-from dataclasses import replace
-
 from harness.faults import LoadSpike
 from harness.model.load import LoadProfile, Task
 from harness.model.objectives import Recovery
 from harness.model.units import milliseconds, minutes, seconds
-from harness.model.verdict import Word
-from harness.scenario import Deviation, Known, Operator, Scenario
+from harness.scenario import Deviation, Operator, Scenario
 
 from .system import API, ORDER, SYSTEM, objectives
 
-RESTART = Deviation(
-    match="docker restart <container-id>",
-    instead="service api restart",
-    why="the service runs as processes here, not in a container: all of them are restarted",
-)
-
 # A provider is asked inside the order's transaction, so that an order holds its connection for a while, as they do.
-AS_WRITTEN = Scenario(
-    title="A small pool under a spike, the text as it stands",
+SPIKE = Scenario(
+    title="A small pool under a spike",
     runbook="runbook.md",
     procedure="database connection issues",
-    deviations=(RESTART,),
+    deviations=(
+        Deviation(
+            match=("Give the pool more room, in .env", "Increase pool size in .env"),
+            instead="sed -i 's/^DATABASE_POOL_SIZE=.*/DATABASE_POOL_SIZE=20/' .env",
+            why="the text says what the file is to hold: a person edits it, and this stands in for the editor",
+        ),
+        Deviation(
+            match="docker restart <container-id>",
+            instead="service api restart",
+            why="the service runs as processes here, not in a container: all of them are restarted",
+        ),
+    ),
     operator=Operator(database="main", role="user"),
     topology=SYSTEM.with_workload(API.with_env(DATABASE_POOL_SIZE="3", PAYMENT_LATENCY_S="0.1")),
     fault=LoadSpike(factor=12),
@@ -36,22 +38,4 @@ AS_WRITTEN = Scenario(
         timeout=seconds(5),
     ),
     recovery=Recovery(rto=minutes(15), horizon=seconds(20)),
-    expect=Known(
-        word=Word.INEFFECTIVE,
-        because="in a shell, DATABASE_POOL_SIZE=20 sets a variable of that shell and changes no .env file",
-    ),
-)
-
-IN_THE_FILE = replace(
-    AS_WRITTEN,
-    title="A small pool under a spike, the setting written to .env",
-    deviations=(
-        RESTART,
-        Deviation(
-            match="DATABASE_POOL_SIZE=20",
-            instead="sed -i 's/^DATABASE_POOL_SIZE=.*/DATABASE_POOL_SIZE=20/' .env",
-            why="the comment says `in .env`: the line is changed in that file",
-        ),
-    ),
-    expect=None,
 )

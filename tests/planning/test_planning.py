@@ -236,3 +236,15 @@ def test_where_a_machine_lacks_something_and_nothing_else_is_wrong_the_drill_may
     with pytest.raises(InputError) as caught:
         planned(replace(SCENARIO, fault=Broken(needs=frozenset({Capability.DOCKER})), objectives=()))
     assert not isinstance(caught.value, UnableError)
+
+
+def test_a_command_may_stand_in_for_a_persons_hands_and_says_so() -> None:
+    text = "# Book\n\n## Pool exhausted\n\n1. Raise the limit in the console\n2. `echo done`\n"
+    by_hand = replace(SCENARIO, follow=(), deviations=())
+    assert [s.executor for s in planned(by_hand, text=text).steps] == ["manual", "shell"]
+    stand_in = Deviation(match="Raise the limit", instead="touch raised", why="no console here")
+    step = planned(replace(by_hand, deviations=(stand_in,)), text=text).steps[0]
+    assert (step.executor, step.terms.what, step.terms.text) == ("shell", "command", "touch raised")
+    assert step.terms.deviation == "no console here"
+    left_out = planned(replace(by_hand, deviations=(replace(stand_in, instead=None),)), text=text).steps[0]
+    assert (left_out.executor, left_out.terms.what) == ("skipped", "skipped")

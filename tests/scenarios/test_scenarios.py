@@ -34,7 +34,7 @@ DEFAULT = {
     ("storefront/lock_pile_up", "original"),
     ("inventory/slow_queries", "original"),
     ("inventory/restore:DROPPED", "original"),
-    ("inventory/pool_too_small:IN_THE_FILE", "original"),
+    ("inventory/pool_too_small", "original"),
     ("microservices/saturation:SATURATED_FOR_LONG", "ours"),
 }
 
