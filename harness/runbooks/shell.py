@@ -23,6 +23,8 @@ _HYPHENATED = re.compile(r"\$\{[a-z]\w*(?:-[a-z]\w*)+\}")
 
 _CLOSER = re.compile(r"['\"`)}]|\b(?:done|fi|esac)\b")
 _WINDOW = 300
+_LOOK = 10
+"""What looking at one line for an end costs, in bytes parsed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ def complete(lines: Sequence[str], start: int, allowance: Allowance) -> int:
     if _whole(lines[start:end], allowance):
         return end
     for index in range(end, min(len(lines), start + _WINDOW)):
+        if not allowance.spend(_LOOK):
+            break
         if _CLOSER.search(lines[index]) and not _dangling(lines[index]):
             end = _after_heredocs(lines, start, index + 1, allowance)
             if _whole(lines[start:end], allowance):
@@ -126,10 +130,12 @@ def _whole(lines: Sequence[str], allowance: Allowance) -> bool:
 def _after_heredocs(lines: Sequence[str], start: int, end: int, allowance: Allowance) -> int:
     marks = [found.group(1) for line in lines[start:end] for found in _HEREDOC.finditer(line)]
     for mark in marks:
+        if allowance.left < 0:
+            return end
         last = min(len(lines), start + 5 * _WINDOW)
         found = next((index for index in range(end, last) if lines[index].strip() == mark), None)
-        allowance.spend(10 * ((last if found is None else found) - end))
-        if found is None or allowance.left < 0:
+        allowance.spend(_LOOK * ((last if found is None else found) - end))
+        if found is None:
             return end
         end = found + 1
     return end
