@@ -148,10 +148,11 @@ async def test_an_interrupted_harness_leaves_nothing(isolation: str, folder: Pat
 async def test_an_environment_ends_with_its_scope_whatever_happens_in_it(
     isolation: str, bring: Bring, folder: Path
 ) -> None:
+    others = descendants(os.getpid())
     with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the scope is what is tested
         async with bring(TOPOLOGY) as environment:
             label = environment.id
-            below = descendants(os.getpid())
+            below = descendants(os.getpid()) - others
             assert len(below) > 5
             _ = 1 / 0
     assert await gone(label, below) == []
@@ -175,6 +176,7 @@ async def test_cancelling_while_it_comes_up_leaves_nothing(
 
 
 async def test_a_supervisor_that_is_killed_takes_all_with_it(isolation: str, bring: Bring) -> None:
+    others = descendants(os.getpid())
     async with bring(TOPOLOGY) as environment:
         sleeping = asyncio.create_task(environment.operate(["sleep", "60"], timeout=60 * SECOND))
         await asyncio.sleep(0.1)
@@ -185,7 +187,7 @@ async def test_a_supervisor_that_is_killed_takes_all_with_it(isolation: str, bri
             inner = [line for line in survivors(environment.id) if "supervisor.py" in line]
             assert len(inner) == 2
             supervisor = max(pids_of(environment.id, "supervisor.py"))
-        below = descendants(os.getpid())
+        below = descendants(os.getpid()) - others
         os.kill(supervisor, signal.SIGKILL)
         assert (await sleeping).status == -9
         with pytest.raises(SubstrateError, match="has ended"):
