@@ -212,3 +212,24 @@ async def test_two_runs_do_not_know_of_each_other(isolation: str, folder: Path) 
             assert one.id != other.id
         assert reap(folder) == []
         assert (await one.operate(["true"], timeout=SECOND)).ok
+
+
+async def test_ended_and_killed_servers_leave_no_shared_memory(processes: str, bring: Bring) -> None:
+    async with bring(TOPOLOGY) as environment:
+        data = environment.database("orders").volume / "data"
+        segment = (data / "postmaster.pid").read_text().split("\n")[6].split()[1]
+        assert segment in segments()
+        script = "psql -Atc 'SHOW dynamic_shared_memory_type'"
+        done = await environment.operate(["bash", "-c", script], timeout=5 * SECOND)
+        assert done.stdout == "mmap\n"
+        os.kill(environment.database("orders").pid, signal.SIGKILL)
+
+    async def removed() -> bool | None:
+        return None if segment in segments() else True
+
+    assert await until(removed, deadline=now() + 2 * SECOND)
+
+
+def segments() -> set[str]:
+    """The numbers of the machine's System V segments (sysvipc(7))."""
+    return {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]}

@@ -122,6 +122,11 @@ def loopback_up() -> None:
         fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
 
 
+def remove_shared_memory(segment: int) -> None:
+    """Remove a System V segment (shmctl(2), IPC_RMID); nothing if there is none or it is another user's."""
+    _LIBC.shmctl(ctypes.c_int(segment), ctypes.c_int(0), None)
+
+
 def landlock_version() -> int:
     """The kernel's Landlock ABI; 0 where it has none or it is forbidden."""
     version: int = _LIBC.syscall(ctypes.c_long(_LANDLOCK_CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint(1))

@@ -331,7 +331,19 @@ def guarded(control: socket.socket, folder: str, places: Sequence[str]) -> None:
         os.waitpid(-1, 0)
     import shutil  # noqa: PLC0415 - four milliseconds that the start need not wait for
 
+    _forget_shared_memory(folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _forget_shared_memory(folder: str) -> None:
+    """Remove what killed postmasters left: line 7 of postmaster.pid is the key and number of a segment (utils/pidfile.h)."""
+    for place, _, files in os.walk(folder):
+        if "postmaster.pid" in files:
+            with open(f"{place}/postmaster.pid", encoding="utf-8", errors="replace") as file:
+                words = file.read().split("\n")[6:7]
+            for word in words and words[0].split()[1:2]:
+                if word.isdecimal():
+                    kernel.remove_shared_memory(int(word))
 
 
 def main() -> None:

@@ -223,6 +223,8 @@ class LocalDatabase:
             "log_line_prefix": "%m [%p] %q%u@%d ",
             "wal_keep_size": "64MB",
         }
+        if not self._layout.private:
+            settings |= OWN_SHARED_MEMORY
         if self._primary:
             settings["primary_conninfo"] = f"{self._primary.inner_conninfo} application_name={self._spec.name}"
         settings |= dict(self._spec.settings)
@@ -271,7 +273,9 @@ class LocalDatabase:
         await self._as_server((self._program("initdb"), "-D", data, *INITDB))
         self._site.own_file(f"{self._where.data}/pg_hba.conf", HBA, self._site.users.postgres)
         sockets = self._layout.path(self._where.sockets)
-        quick = ("listen_addresses=", f"unix_socket_directories={sockets}", "fsync=off", "autovacuum=off")
+        quick = ["listen_addresses=", f"unix_socket_directories={sockets}", "fsync=off", "autovacuum=off"]
+        if not self._layout.private:
+            quick += (f"{name}={value}" for name, value in OWN_SHARED_MEMORY.items())
         await self._site.define(self._service(*(part for setting in quick for part in ("-c", setting))))
         await self.start()
         psql = (
@@ -296,6 +300,9 @@ class LocalDatabase:
         if status != 0:
             raise SubstrateError(f"{archive}: the template could not be kept: {trouble}")
 
+
+OWN_SHARED_MEMORY = {"dynamic_shared_memory_type": "mmap"}
+"""In files of the data directory: what a killed server leaves in the machine's /dev/shm, nobody would remove."""
 
 INITDB = (
     *("-U", "postgres", "--no-sync", "--no-instructions", "--auth=trust", "-E", "UTF8"),
