@@ -24,6 +24,25 @@ async def sh(environment: Environment, text: str, **env: str) -> Completed:
     return await environment.operate(["bash", "-c", text], env=env, timeout=20 * SECOND)
 
 
+COUNT = """
+import pathlib, sys
+lines = []
+for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    try:
+        lines.append(path.read_bytes().split(b"\\0"))
+    except OSError:
+        pass
+print(sum(line[:2] == [b"sleep", sys.argv[1].encode()] for line in lines))
+"""
+
+
+async def asleep(environment: Environment, mark: str) -> str:
+    """How many processes sleep for that time."""
+    done = await environment.run([environment.python, "-c", COUNT, mark], timeout=5 * SECOND)
+    assert done.ok, done.stderr
+    return done.stdout.strip()
+
+
 @pytest.fixture
 def listener() -> Iterator[int]:
     """A server of the host's that a runbook has no business with."""
@@ -203,8 +222,8 @@ async def test_what_it_leaves_in_the_background_ends_with_the_call(isolation: st
     mark = f"{os.getpid()}.25"
     async with bring(NOTHING) as environment:
         await sh(environment, f"sleep {mark} & setsid sleep {mark} & (setsid setsid nohup sleep {mark} &>/dev/null &)")
-        left = await environment.run(["pgrep", "-fc", f"sleep {mark}"], timeout=5 * SECOND)
-    assert left.stdout == "0\n"
+        left = await asleep(environment, mark)
+    assert left == "0"
 
 
 async def test_at_the_time_limit_everything_it_started_is_killed(isolation: str, bring: Bring) -> None:
@@ -214,9 +233,9 @@ async def test_at_the_time_limit_everything_it_started_is_killed(isolation: str,
             ["bash", "-c", f"trap '' INT TERM; echo begun; setsid sleep {mark} & sleep {mark}; sleep {mark}"],
             timeout=milliseconds(200),
         )
-        left = await environment.run(["pgrep", "-fc", f"sleep {mark}"], timeout=5 * SECOND)
+        left = await asleep(environment, mark)
     assert (done.status, done.stdout) == (None, "begun\n")
-    assert left.stdout == "0\n"
+    assert left == "0"
 
 
 async def test_cancelling_kills_what_was_started(isolation: str, bring: Bring) -> None:
@@ -227,8 +246,8 @@ async def test_cancelling_kills_what_was_started(isolation: str, bring: Bring) -
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        left = await environment.run(["pgrep", "-fc", f"sleep {mark}"], timeout=5 * SECOND)
-    assert left.stdout == "0\n"
+        left = await asleep(environment, mark)
+    assert left == "0"
 
 
 async def test_a_program_that_is_not_there_is_the_runbooks_trouble(isolation: str, bring: Bring) -> None:
