@@ -12,7 +12,7 @@ from harness.model.history import StepTerms, Terms
 from harness.model.load import HttpProbe, SqlProbe, TcpProbe
 from harness.model.runbook import Command, Language, Manual, Runbook, Step
 from harness.model.source import Source
-from harness.model.topology import Topology
+from harness.model.topology import Exposed, Topology
 from harness.model.units import seconds, show
 from harness.plan import Plan, PlannedStep
 from harness.ports import Capability
@@ -225,7 +225,13 @@ class _Draft:
             if invocation.where != "operator":
                 continue
             need = _NEEDS.get(invocation.program)
-            if need is not None:
+            if need is Capability.KUBERNETES and self.scenario.topology.cluster is None:
+                self._problem(
+                    command.source,
+                    f"`{_short(command.text)}` needs a Kubernetes cluster, which the stack does not have",
+                    "give the topology a Cluster, or declare a Deviation",
+                )
+            elif need is not None:
                 self.needed.append((need, command.source, command.text))
             else:
                 self.programs.append((invocation.program, command.source))
@@ -313,7 +319,7 @@ def _check_references(draft: _Draft) -> None:
     """Probes, load, ledger and operator name only what the topology has."""
     scenario = draft.scenario
     databases = {db.name for db in scenario.topology.databases}
-    services = {w.name for w in scenario.topology.workloads}
+    services = {w.name for w in scenario.topology.workloads} | {e.name for e in _exposed(scenario.topology)}
     asked: list[tuple[str, str, set[str]]] = []
     for probe in scenario.probes:
         match probe:
@@ -340,6 +346,10 @@ def _check_references(draft: _Draft) -> None:
             )
 
 
+def _exposed(topology: Topology) -> Sequence[Exposed]:
+    return topology.cluster.exposed if topology.cluster else ()
+
+
 def _replica(scenario: Scenario) -> Topology:
     """The system with what the drill adds: the ledger's table, made along with the schema, and clocks that can be moved."""
     topology = scenario.topology
@@ -357,6 +367,8 @@ def _topology_needs(scenario: Scenario) -> frozenset[Capability]:
         needs.add(Capability.POSTGRES)
         if database.standbys:
             needs.add(Capability.STANDBY)
+    if scenario.topology.cluster:
+        needs.add(Capability.KUBERNETES)
     if scenario.fault.links:
         needs.add(Capability.LINKS)
     return frozenset(needs)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.errors import Problem
+from harness.model import topology
 from harness.model.history import Event, Reading, Sample, Scalar, Write
 from harness.model.topology import Postgres, Topology, Workload
 from harness.model.units import Ns
@@ -146,6 +147,38 @@ class Link(Protocol):
         ...
 
 
+class NodeState(StrEnum):
+    """What can be made of a node of a cluster."""
+
+    UP = "up"
+    PAUSED = "paused"
+    DOWN = "down"
+
+
+class Cluster(Protocol):
+    """The Kubernetes cluster of an environment."""
+
+    @property
+    def spec(self) -> topology.Cluster:
+        """What was asked for."""
+        ...
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig as the harness itself uses it (its context's namespace is the spec's)."""
+        ...
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of its nodes, the control plane's first."""
+        ...
+
+    async def set_node(self, name: str, state: NodeState) -> None:
+        """Bring a node down as if its power were cut, let it stand still, or have it up again; KeyError if there is none.
+        The control plane itself stays up. Returns when it is done; that the cluster has noticed is another matter."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """Where something listens, as seen from inside the environment."""
@@ -189,8 +222,13 @@ class Environment(Protocol):
         """The network path to the database of that name; KeyError if it was not asked for."""
         ...
 
+    @property
+    def cluster(self) -> Cluster:
+        """Its Kubernetes cluster; KeyError if the topology has none."""
+        ...
+
     def peer(self, name: str) -> Peer:
-        """Where the workload or database of that name is reached, from inside."""
+        """Where the workload, database or exposed Service of that name is reached, from inside."""
         ...
 
     async def run(

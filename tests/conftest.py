@@ -1,6 +1,7 @@
 """What all tests share: pytest's own tester, and no event loop but those that are closed again."""
 
 import asyncio
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,8 +10,12 @@ pytest_plugins = ["pytester"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Plugins ask for the main thread's event loop, and where none was ever set, that makes one that nobody closes."""
+    """Plugins ask for the main thread's event loop, and where none was ever set, that makes one that nobody closes.
+
+    A shell starts what it starts in the background deaf to Ctrl-C, and so would be all that the tests start.
+    """
     asyncio.set_event_loop(None)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -64,12 +64,39 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
+class Exposed:
+    """A Service of the cluster that probes and load ask by this `name`: it is `service` (the same name, if "") at `port`."""
+
+    name: str
+    port: int
+    service: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The Kubernetes cluster of a system, the same on every substrate.
+
+    `stack` names a folder of clusters/stacks, whose *.yaml are applied in the order of their names; `namespace` is made first
+    and is the default of the operator's kubectl context. `nodes` counts workers beside the control plane's node; with none
+    pods run there. `variables` replace `${NAME}` in the manifests (Python's string.Template; `$$` is a dollar sign).
+    `exposed` are its Services that are probed.
+    """
+
+    stack: str
+    namespace: str
+    nodes: int = 0
+    variables: tuple[tuple[str, str], ...] = ()
+    exposed: tuple[Exposed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Topology:
-    """The whole replica: what is brought up for one trial."""
+    """The whole replica: what is brought up for one trial. Pods reach `databases` by their `hosts`."""
 
     stack: str
     databases: tuple[Postgres, ...] = ()
     workloads: tuple[Workload, ...] = ()
+    cluster: Cluster | None = None
 
     def database(self, name: str) -> Postgres:
         """The database of that name; `KeyError` if there is none."""

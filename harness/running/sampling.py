@@ -228,7 +228,9 @@ async def _watched(sampling: Sampling) -> AsyncIterator[None]:
 
 
 def _prober(plan: Plan, environment: Environment, bound: Ns) -> ProberSpec:
-    names = [w.name for w in plan.scenario.topology.workloads] + [d.name for d in plan.scenario.topology.databases]
+    topology = plan.scenario.topology
+    names = [workload.name for workload in topology.workloads] + [database.name for database in topology.databases]
+    names += [exposed.name for exposed in (topology.cluster.exposed if topology.cluster else ())]
     peers = {name: environment.peer(name) for name in names}
     dsns = {
         f"{probe.database}/{probe.role}": _dsn(plan, environment, probe.database, probe.role)

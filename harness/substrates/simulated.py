@@ -11,7 +11,7 @@ from harness.clock import now
 from harness.errors import FaultError, Problem, SubstrateError
 from harness.model.topology import Postgres, Topology, Workload
 from harness.model.units import SECOND, Ns
-from harness.ports import Capability, Completed, Database, Injection, Link, Peer, Process, Service
+from harness.ports import Capability, Cluster, Completed, Database, Injection, Link, Peer, Process, Service
 from harness.substrates import labels
 from harness.substrates.modelled import Model, Reaction, System
 
@@ -159,6 +159,11 @@ class SimulatedEnvironment:
     def link(self, name: str) -> Link:
         """KeyError: there are no links."""
         raise KeyError(name)
+
+    @property
+    def cluster(self) -> Cluster:
+        """KeyError: there is no cluster."""
+        raise KeyError("cluster")
 
     def peer(self, name: str) -> Peer:
         """Where it would be; KeyError if the topology has none of that name."""

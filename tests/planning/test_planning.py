@@ -9,7 +9,7 @@ import pytest
 from harness.errors import InputError, Problem, UnableError
 from harness.model.load import HttpProbe, LedgerSpec, LoadProfile, Task
 from harness.model.objectives import Objective, Recovery
-from harness.model.topology import Postgres, Role, Topology, Workload
+from harness.model.topology import Cluster, Exposed, Postgres, Role, Topology, Workload
 from harness.model.units import minutes, seconds
 from harness.planning import LOOK, compile_plan
 from harness.ports import Capability, Injection, Stage
@@ -73,6 +73,8 @@ SYSTEM = Topology(
 )
 RESTART = Deviation(match="kubectl rollout restart", instead="service backend restart", why="no cluster here")
 TOKEN = Deviation(match="echo $API_TOKEN", why="says nothing")
+IN_CLUSTER = replace(SYSTEM, cluster=Cluster("shop", "prod"))
+
 SCENARIO = Scenario(
     title="leak",
     runbook="book.md",
@@ -124,7 +126,7 @@ def test_a_command_that_never_ends_is_only_looked_at() -> None:
 
 def test_a_binding_replaces_its_placeholder_and_nothing_else() -> None:
     ground = Bare(provides=frozenset(Capability), programs=frozenset({"tail", "echo", "kubectl"}))
-    scenario = replace(SCENARIO, deviations=(TOKEN,), bindings={"<namespace>": "prod"})
+    scenario = replace(SCENARIO, topology=IN_CLUSTER, deviations=(TOKEN,), bindings={"<namespace>": "prod"})
     assert planned(scenario, ground=ground).steps[2].terms.text == "kubectl rollout restart deployment/backend -n prod"
 
 
@@ -135,8 +137,21 @@ def test_an_unbound_placeholder_is_a_problem_at_its_line_and_never_reaches_a_she
 
 
 def test_a_command_for_a_cluster_needs_one() -> None:
-    found = problems(replace(SCENARIO, deviations=(TOKEN,), bindings={"<namespace>": "prod"}))
-    assert any(line.startswith("book.md:21:") and "Kubernetes" in line for line in found)
+    scenario = replace(SCENARIO, deviations=(TOKEN,), bindings={"<namespace>": "prod"})
+    found = problems(scenario, ground=Bare(provides=frozenset(Capability)))
+    assert any(line.startswith("book.md:21:") and "cluster, which the stack does not have" in line for line in found)
+    found = problems(replace(scenario, topology=IN_CLUSTER))
+    assert any(line.startswith("book.md:21:") and "`bare` substrate does not have" in line for line in found)
+
+
+def test_what_is_asked_of_a_cluster_is_exposed_by_it() -> None:
+    probe = HttpProbe(indicator="browse", service="web", path="/")
+    topology = replace(SYSTEM, cluster=Cluster("shop", "prod", exposed=(Exposed("web", 80),)))
+    scenario = replace(SCENARIO, topology=topology, bindings={"<namespace>": "prod"}, probes=(probe,), load=None)
+    everything = Bare(provides=frozenset(Capability), programs=frozenset({"tail", "echo", "kubectl"}))
+    assert Capability.KUBERNETES in planned(scenario, ground=everything).needs
+    found = problems(replace(scenario, topology=IN_CLUSTER), ground=everything)
+    assert any("names `web`, which the stack does not have" in line for line in found)
 
 
 def test_a_program_that_the_operator_does_not_have_is_a_problem_at_its_line() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.errors import SubstrateError
 from harness.model.units import Ns
-from harness.ports import Completed, Instrument, Peer
+from harness.ports import Cluster, Completed, Instrument, Peer
 from harness.substrates.inside.spawn import Program as Order
 from harness.substrates.local.channel import Program
 from harness.substrates.local.layout import HOME, TOOLS, Isolation
@@ -89,6 +89,11 @@ class LocalEnvironment:
     def link(self, name: str) -> LocalLink:
         """The network path to the database of that name; KeyError if it was not asked for."""
         return self._links[name]
+
+    @property
+    def cluster(self) -> Cluster:
+        """Its Kubernetes cluster; KeyError if the topology has none."""
+        raise KeyError("cluster")
 
     def peer(self, name: str) -> Peer:
         """Where the workload or database of that name is reached, from inside."""
