@@ -16,12 +16,26 @@ PATIENCE_S = 15.0
 
 
 class Image(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """clusters/workloads/<image>/image.toml: the command (`{python}` is the environment's), its variables, HTTP paths."""
+    """What an image's name stands for: the command (`{python}` is the environment's), its variables, HTTP paths.
+
+    clusters/workloads/<image>/image.toml is either one of these, or a table of them by name and tag, as container runtimes
+    have them; there the variables are called `environment`. The rest is for containers: a process has the folder itself.
+    """
 
     command: tuple[str, ...]
     env: dict[str, str] = {}
+    environment: dict[str, str] = {}
     ready: str = "/"
     health: str = ""
+    workdir: str = ""
+    files: dict[str, str] = {}
+    user: str = ""
+    stop_signal: str = ""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Its variables, whichever way they were written."""
+        return {**self.env, **self.environment}
 
 
 def images() -> Path:
@@ -32,16 +46,30 @@ def images() -> Path:
 
 
 def load_image(name: str) -> tuple[Image, Path]:
-    """What an image's name stands for, and its folder. SubstrateError names what there is, or the wrong line."""
-    folder = images() / name
+    """What an image's name stands for (`shop:1.1`; without a tag the table's first), and its folder. SubstrateError names what
+    there is, or the wrong line."""
+    folder = images() / name.partition(":")[0]
     path = folder / "image.toml"
     if not path.is_file():
         known = ", ".join(sorted(entry.parent.name for entry in images().glob("*/image.toml"))) or "none"
         raise SubstrateError(str(Problem(f"image {name!r}: expected one of: {known}", remedy=f"add {path}")))
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Image), folder
+        text = path.read_bytes()
+        single = "command" in msgspec.toml.decode(text, type=dict[str, object])
+        table = {} if single else msgspec.toml.decode(text, type=dict[str, Image])
+        found = msgspec.toml.decode(text, type=Image) if single else _tagged(table, name)
     except msgspec.DecodeError as error:
         raise SubstrateError(str(Problem(str(error), Source(str(path), 1, 1)))) from error
+    if found is None:
+        known = ", ".join(table) or "none"
+        raise SubstrateError(str(Problem(f"image {name!r}: expected one of: {known}", remedy=f"add it to {path}")))
+    return found, folder
+
+
+def _tagged(table: dict[str, Image], name: str) -> Image | None:
+    """The image of that name and tag; of that name alone the first."""
+    tagged = (image for each, image in table.items() if name in {each, each.partition(":")[0]})
+    return next(tagged, None)
 
 
 class LocalService:
@@ -76,7 +104,7 @@ class LocalService:
             **self._site.base_environment(),
             **self._site.client_environment(owner=True),
             **self._site.under_any_name,
-            **image.env,
+            **image.variables,
             "SERVICE_NAME": self._spec.name,
             **given,
             **self._site.layout.imports(folder),
