@@ -219,6 +219,18 @@ async def test_a_program_of_ours_is_started_told_and_ended(isolation: str, bring
             await program.send("more")
 
 
+async def test_programs_hear_ctrl_c_where_the_harness_was_started_deaf_to_it(
+    isolation: str, bring: Bring, folder: Path
+) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        async with bring(Topology("bare")) as environment:
+            program = await environment.start(["sleep", "60"], stdout=folder / "out", stderr=folder / "err")
+            assert await program.stop() == -signal.SIGINT
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 async def test_ours_can_import_the_harness(isolation: str, bring: Bring) -> None:
     async with bring(Topology("bare")) as environment:
         done = await environment.run(

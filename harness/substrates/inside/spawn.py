@@ -101,7 +101,8 @@ class Starter:
             host_pid = os.readlink("self", dir_fd=self._host_proc)
             os.write(told, f"{host_pid} {os.getpid()}\n".encode())
             os.setsid()
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+            for number in (signal.SIGPIPE, signal.SIGINT):  # whoever was started in the background is deaf to Ctrl-C
+                signal.signal(number, signal.SIG_DFL)
             os.nice(program.get("nice", 0))
             self._take(program["identity"])
             os.chdir(program["cwd"])
