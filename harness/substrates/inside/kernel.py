@@ -21,8 +21,11 @@ MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
 
 MOUNT_ATTR_RDONLY = 0x1
 MOUNT_ATTR_NOSUID = 0x2
@@ -31,6 +34,7 @@ _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 
 _PR_SET_PDEATHSIG = 1
+_PR_CAPBSET_DROP = 24
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 
@@ -90,7 +94,10 @@ def unshare(flags: int) -> None:
 
 
 def enter(namespace: int, kind: int) -> None:
-    """Enter the namespace of that descriptor; for CLONE_NEWPID, with the children forked from now on (setns(2))."""
+    """Enter the namespace of that descriptor, or those kinds of a process's (a pidfd, Linux 5.8) at once (setns(2)).
+
+    For CLONE_NEWPID it is the children forked from now on that are in it.
+    """
     _checked(_LIBC.setns(ctypes.c_int(namespace), ctypes.c_int(kind)), "setns")
 
 
@@ -112,6 +119,11 @@ def adopt_orphans() -> None:
 def no_new_privileges() -> None:
     """Let no program that is executed from now on gain anything (setuid bits, file capabilities)."""
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def drop_capability(number: int) -> None:
+    """Never again have that capability after executing a program (capabilities(7), the bounding set)."""
+    _prctl(_PR_CAPBSET_DROP, number)
 
 
 def loopback_up() -> None:
