@@ -1,6 +1,8 @@
 """What the service asks of the database, with the names of tables and columns as the settings have them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import LiteralString
 
 from psycopg import sql
@@ -16,6 +18,15 @@ class Refused(Exception):  # noqa: N818 - an answer, not a mistake
     def __init__(self, status: int, why: str) -> None:
         self.status = status
         super().__init__(why)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a customer wants."""
+
+    customer: int
+    product: int
+    quantity: int
 
 
 class Queries:
@@ -52,7 +63,8 @@ class Queries:
             "ORDER BY count(*) DESC, {orders_product_id} LIMIT 3"
         )
         self._lock = self._compose(
-            "SELECT {products_stock} AS stock FROM {products} WHERE {products_id} = %s FOR UPDATE"
+            "SELECT {products_stock} AS stock, {products_price_cents} AS price_cents FROM {products} "
+            "WHERE {products_id} = %s FOR UPDATE"
         )
         self._take = self._compose(
             "UPDATE {products} SET {products_stock} = {products_stock} - %s WHERE {products_id} = %s"
@@ -61,6 +73,11 @@ class Queries:
             "INSERT INTO {orders} ({orders_user_id}, {orders_product_id}, {orders_quantity}) VALUES (%s, %s, %s) "
             "RETURNING {orders_id} AS id, {orders_created_at} AS created_at"
         )
+        self._pending = self._compose("UPDATE {orders} SET {orders_status} = 'pending' WHERE {orders_id} = %s")
+        self._paid = self._compose(
+            "UPDATE {orders} SET {orders_status} = 'paid' WHERE {orders_id} = %s AND {orders_status} = 'pending'"
+        )
+        self._status = self._compose("SELECT {orders_status} AS status FROM {orders} WHERE {orders_id} = %s")
 
     def _compose(self, text: LiteralString) -> sql.Composed:
         return sql.SQL(text).format(**self._names)
@@ -95,17 +112,39 @@ class Queries:
             answer["often"] = await (await connection.execute(self._often, (customer,))).fetchall()
         return answer
 
-    async def place(self, connection: Connection, *, customer: int, product: int, quantity: int) -> DictRow:
-        """Take the stock and write the order in one transaction; Refused 404 or 409."""
+    async def place(
+        self,
+        connection: Connection,
+        order: Order,
+        *,
+        pending: bool = False,
+        charge: Callable[[int], Awaitable[object]] | None = None,
+    ) -> DictRow:
+        """Take the stock and write the order in one transaction; Refused 404 or 409. `charge` is asked for the amount in cents
+        meanwhile, and undoes it all by raising; a `pending` order waits to be called paid."""
+        customer, product, quantity = order.customer, order.product, order.quantity
         async with connection.transaction():
             row = await (await connection.execute(self._lock, (product,))).fetchone()
             if row is None:
                 raise Refused(404, f"no product {product}")
             if row["stock"] < quantity:
                 raise Refused(409, f"{row['stock']} of product {product} left")
-            await asyncio.sleep(
-                self._payment_latency
-            )  # the payment provider is asked, and the connection is held meanwhile
+            cents = row["price_cents"] * quantity
+            # The payment provider is asked, and the connection is held meanwhile.
+            await asyncio.sleep(self._payment_latency)
+            if charge is not None:
+                await charge(cents)
             await connection.execute(self._take, (quantity, product))
-            placed = await (await connection.execute(self._order, (customer, product, quantity))).fetchone()
-        return {**(placed or {}), "customer": customer, "product_id": product, "quantity": quantity}
+            placed = await (await connection.execute(self._order, (customer, product, quantity))).fetchone() or {}
+            if pending:
+                await connection.execute(self._pending, (placed["id"],))
+        return {**placed, "customer": customer, "product_id": product, "quantity": quantity, "cents": cents}
+
+    async def pay(self, connection: Connection, order: int) -> bool:
+        """Call a pending order paid; whether there was one of that number."""
+        return (await connection.execute(self._paid, (order,))).rowcount > 0
+
+    async def paid(self, connection: Connection, order: int) -> bool:
+        """Whether that order is paid."""
+        row = await (await connection.execute(self._status, (order,))).fetchone()
+        return row is not None and row["status"] == "paid"

@@ -17,6 +17,7 @@ NAMES = (
     "orders.user_id",
     "orders.product_id",
     "orders.quantity",
+    "orders.status",
     "orders.created_at",
 )
 """The tables and columns the service uses; SCHEMA_NAMES may call them otherwise."""
@@ -26,10 +27,32 @@ class SettingsError(ValueError):
     """Variables that cannot be understood, all of them at once."""
 
 
+DEFECTS = ("", "crash", "errors", "slow")
+"""What is wrong with a release (DEFECT): nothing; it does not start; it answers 500; every answer takes two seconds longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payments:
+    """`providers` are names and URLs of those that are enabled, the first is used; without any nobody is asked.
+
+    `timeout` bounds each question, in seconds. `confirm`: how long an order may wait for the provider's webhook to call it
+    paid, in seconds; 0: the provider's answer is enough. `callback` is the URL that webhooks are to be sent to, `secrets` what
+    each provider signs them with.
+    """
+
+    providers: tuple[tuple[str, str], ...] = ()
+    timeout: float = 1.0
+    confirm: float = 0.0
+    callback: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Durations in seconds. `payment_latency`: how long the payment provider takes to answer, inside the order's transaction.
-    `names` maps each of NAMES that is called otherwise to what it is called."""
+    `names` maps each of NAMES that is called otherwise to what it is called. `pidfile` keeps a second process from starting
+    beside the first, `spool` takes a receipt for each order, `redis_url` and `queue` are where tasks go, `strain` lets a drill
+    ask the process to misbehave (shop.strain); all of them are off where they are empty or false."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -47,6 +70,14 @@ class Settings:
     statement_timeout_ms: int = 0
     shutdown_timeout: float = 2.0
     payment_latency: float = 0.0
+    payments: Payments = field(default_factory=Payments)
+    version: str = "1.0"
+    defect: str = ""
+    pidfile: str = ""
+    spool: str = ""
+    redis_url: str = ""
+    queue: str = "celery"
+    strain: bool = False
     metrics_folder: str = ""
     features: Mapping[str, bool] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
@@ -54,6 +85,9 @@ class Settings:
     def feature(self, name: str) -> bool:
         """Whether that feature is on; features are on unless FEATURE_<NAME> says otherwise."""
         return self.features.get(name, True)
+
+
+_WORDS = {"1": True, "true": True, "on": True, "yes": True, "0": False, "false": False, "off": False, "no": False}
 
 
 class _Reader:
@@ -81,26 +115,36 @@ class _Reader:
             return default
         return float(text)
 
+    def flag(self, name: str, *, default: bool) -> bool:
+        text = self.environ.get(name, "").strip().lower()
+        if text and text not in _WORDS:
+            self.problems.append(f"{name}: expected true or false, found {self.environ[name]!r}")
+        return _WORDS.get(text, default)
+
     def flags(self) -> dict[str, bool]:
-        words = {
-            "1": True,
-            "true": True,
-            "on": True,
-            "yes": True,
-            "0": False,
-            "false": False,
-            "off": False,
-            "no": False,
-        }
-        found = {}
-        for name, text in self.environ.items():
-            if not name.startswith("FEATURE_"):
-                continue
-            if text.strip().lower() in words:
-                found[name.removeprefix("FEATURE_").lower()] = words[text.strip().lower()]
-            else:
-                self.problems.append(f"{name}: expected true or false, found {text!r}")
-        return found
+        prefix = "FEATURE_"
+        named = [name for name in self.environ if name.startswith(prefix)]
+        return {name.removeprefix(prefix).lower(): self.flag(name, default=True) for name in named}
+
+    def word(self, name: str, words: tuple[str, ...]) -> str:
+        text = self.environ.get(name, "")
+        if text not in words:
+            self.problems.append(f"{name}: expected one of {', '.join(map(repr, words))}, found {text!r}")
+        return text
+
+    def payments(self) -> Payments:
+        pairs = [pair.partition("=") for pair in self.environ.get("PAYMENT_PROVIDERS", "").split()]
+        for name, _, url in pairs:
+            if not name.isidentifier() or not url.startswith(("http://", "https://")):
+                self.problems.append(f"PAYMENT_PROVIDERS: expected <name>=<URL>, found {f'{name}={url}'!r}")
+        suffix = "_WEBHOOK_SECRET"
+        return Payments(
+            providers=tuple((name, url) for name, _, url in pairs if self.flag(f"ENABLE_{name.upper()}", default=True)),
+            timeout=self.seconds("PAYMENT_TIMEOUT_S", 1.0),
+            confirm=self.seconds("PAYMENT_CONFIRM_S", 0.0),
+            callback=self.text("PAYMENT_CALLBACK_URL", ""),
+            secrets={n.removesuffix(suffix).lower(): v for n, v in self.environ.items() if n.endswith(suffix)},
+        )
 
     def names(self) -> dict[str, str]:
         found = {}
@@ -140,6 +184,14 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         statement_timeout_ms=read.whole("DATABASE_STATEMENT_TIMEOUT_MS", 0),
         shutdown_timeout=read.seconds("SHUTDOWN_TIMEOUT_S", 2.0),
         payment_latency=read.seconds("PAYMENT_LATENCY_S", 0.0),
+        payments=read.payments(),
+        version=read.text("VERSION", "1.0"),
+        defect=read.word("DEFECT", DEFECTS),
+        pidfile=read.text("PIDFILE", ""),
+        spool=read.text("SPOOL", ""),
+        redis_url=read.text("REDIS_URL", ""),
+        queue=read.text("QUEUE", "celery"),
+        strain=read.flag("STRAIN", default=False),
         metrics_folder=read.text("PROMETHEUS_MULTIPROC_DIR", ""),
         features=read.flags(),
         names=read.names(),

@@ -1,0 +1,1 @@
+"""A provider that the system depends on, as far as its callers can tell: it answers well, badly, slowly or not at all."""
