@@ -1,0 +1,20 @@
+"""Which addresses and ports mean what in the network of a cluster. Values only.
+
+Nobody keeps track of connections in the kernel here: what is a reply is told by the port it goes to. Clients in pods connect from
+CLIENTS, connections that were led to a Service's endpoint come from TRANSLATED, and what goes to a port below is a request.
+"""
+
+LOCAL = "10.0.0.0/16"
+"""Nodes (10.0.0.n), databases and workloads of the topology: all in the root namespace."""
+
+NODES = "10.0.0.0/24"
+SERVICES = "10.96.0.0/16"
+PODS = "10.244.0.0/16"
+API_NODE = "10.0.0.1"
+
+SERVERS = range(1, 56000)
+"""Ports where servers are expected: NetworkPolicies hold for these."""
+
+CLIENTS = range(56000, 63000)
+TRANSLATED = range(63000, 65536)
+NODE_PORTS = range(30000, 32768)
