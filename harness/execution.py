@@ -274,6 +274,17 @@ def succeeds(argv: Sequence[str], *, env: Mapping[str, str], timeout: Ns) -> boo
     return done.returncode == 0
 
 
+def said(argv: Sequence[str], *, env: Mapping[str, str], timeout: Ns) -> str:
+    """What a program prints; empty where it cannot be started or takes longer than `timeout` ns. It blocks, as `succeeds`."""
+    try:
+        done = subprocess.run(  # noqa: PLW1510 - its output is the answer
+            list(argv), env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout / SECOND
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode("utf-8", "replace")
+
+
 def start(  # noqa: PLR0913 - each is a part of how a program starts
     argv: Sequence[str],
     *,

@@ -15,6 +15,7 @@ MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
 MS_NOEXEC = 8
+MS_REMOUNT = 32
 MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
@@ -132,6 +133,46 @@ def loopback_up() -> None:
         request = struct.pack("16sH14x", b"lo", 0)
         flags = struct.unpack("16sH14x", fcntl.ioctl(sock, _SIOCGIFFLAGS, request))[1]
         fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
+
+
+_RTM_NEWADDR = 20
+_RTM_NEWROUTE = 24
+_NLM_F_REQUEST_ACK_CREATE = 0x1 | 0x4 | 0x400
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_RTA_DST, _RTA_OIF = 1, 4
+_RT_TABLE_LOCAL = 255
+_RTPROT_BOOT = 3
+_RT_SCOPE_HOST = 254
+_RTN_LOCAL = 2
+
+
+def add_address(address: str) -> None:
+    """Give `lo` one more IPv4 address, which goes out as well: of global scope (rtnetlink(7))."""
+    packed = socket.inet_aton(address)
+    header = struct.pack("=BBBBI", socket.AF_INET, 32, 0, 0, socket.if_nametoindex("lo"))
+    _route(_RTM_NEWADDR, header + _attribute(_IFA_LOCAL, packed) + _attribute(_IFA_ADDRESS, packed), address)
+
+
+def make_local(network: str) -> None:
+    """Have every address of an IPv4 network such as 10.0.0.0/16 be this machine's own, without being on an interface."""
+    address, _, length = network.partition("/")
+    kind = (_RT_TABLE_LOCAL, _RTPROT_BOOT, _RT_SCOPE_HOST, _RTN_LOCAL)
+    header = struct.pack("=BBBBBBBBI", socket.AF_INET, int(length), 0, 0, *kind, 0)
+    lo = struct.pack("=I", socket.if_nametoindex("lo"))
+    _route(_RTM_NEWROUTE, header + _attribute(_RTA_DST, socket.inet_aton(address)) + _attribute(_RTA_OIF, lo), network)
+
+
+def _attribute(kind: int, data: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(data), kind) + data
+
+
+def _route(kind: int, body: bytes, what: str) -> None:
+    """One request of rtnetlink(7), and its answer: 16 bytes of header, then the negated errno."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as sock:
+        sock.send(struct.pack("=IHHII", 16 + len(body), kind, _NLM_F_REQUEST_ACK_CREATE, 1, 0) + body)
+        number = -struct.unpack("=i", sock.recv(4096)[16:20])[0]
+    if number:
+        raise OSError(number, f"{what}: {os.strerror(number)}")
 
 
 def remove_shared_memory(segment: int) -> None:

@@ -29,7 +29,8 @@ class Volume(TypedDict):
 
 
 class Plan(TypedDict):
-    """What the root is to consist of. `programs` are host paths, bound read-only at their keys; `etc` those of /etc."""
+    """What the root is to consist of. `programs` are host paths, bound read-only at their keys; `etc` those of /etc.
+    `addresses` are more of the loopback's, `networks` such whose every address is its own."""
 
     hostname: str
     programs: Mapping[str, str]
@@ -38,6 +39,8 @@ class Plan(TypedDict):
     directories: Sequence[str]
     volumes: Sequence[Volume]
     size_mib: int
+    addresses: Sequence[str]
+    networks: Sequence[str]
 
 
 OUR_PROC = "/run/rundrill/proc"
@@ -49,6 +52,10 @@ _PROC_FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
 def build(plan: Plan) -> int:
     """Put the plan's root together, but for /proc; returned is a descriptor of a writable /proc that nobody else has."""
     kernel.loopback_up()
+    for network in plan["networks"]:
+        kernel.make_local(network)
+    for address in plan["addresses"]:
+        kernel.add_address(address)
     socket.sethostname(plan["hostname"])
     kernel.mount("none", "/", "", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     _tmpfs("", mib=plan["size_mib"])

@@ -23,7 +23,8 @@ Wait = Generator[None, None, str]
 
 
 class Ready(TypedDict):
-    """How it is known to be up: `pidfile` of a postmaster, or `path` answered at `host`:`port` by every process."""
+    """How it is known to be up: `pidfile` of a postmaster, or `path` answered at `host`:`port` by every process; with port 0
+    whoever started it finds out."""
 
     pidfile: str
     host: str
@@ -172,9 +173,9 @@ class Service:
         if ready["pidfile"]:
             while True:
                 yield self._postmaster_up()
-        while _listeners(ready, self._proc) < self.spec["processes"]:
+        while ready["port"] and _listeners(ready, self._proc) < self.spec["processes"]:
             yield False
-        answered = False
+        answered = not ready["port"]
         while not answered:
             answered = yield from _asked(ready)
         while True:

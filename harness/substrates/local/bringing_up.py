@@ -11,12 +11,14 @@ import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import harness
 from harness import execution
 from harness.errors import SubstrateError
-from harness.model.topology import Topology
+from harness.model.topology import Cluster, Topology
 from harness.model.units import SECOND, Ns
+from harness.ports import Capability
 from harness.substrates import inside, labels
 from harness.substrates.inside.root import Plan, Volume
 from harness.substrates.inside.spawn import Confinement
@@ -25,11 +27,16 @@ from harness.substrates.local import layout as places
 from harness.substrates.local import machine, postgres
 from harness.substrates.local.channel import Channel
 from harness.substrates.local.environment import LocalEnvironment
+from harness.substrates.local.kubernetes import binaries
+from harness.substrates.local.kubernetes import places as kubernetes_places
 from harness.substrates.local.layout import Addresses, Isolation, Layout, Users, open_to_all
 from harness.substrates.local.link import LocalLink
 from harness.substrates.local.postgres import LocalDatabase
 from harness.substrates.local.site import Site
 from harness.substrates.local.workloads import LocalService, images
+
+if TYPE_CHECKING:
+    from harness.substrates.local.kubernetes.cluster import LocalCluster
 
 ENDING: Ns = 5 * SECOND
 ROOM_MIB = 1024
@@ -59,11 +66,16 @@ _FOLDERS = ("/tmp", "/var/tmp", "/var/log", "/srv", places.HOME, places.TOOLS, p
 
 @asynccontextmanager
 async def environment(
-    topology: Topology, *, run: str, folder: Path, links: frozenset[str]
+    topology: Topology, *, run: str, folder: Path, links: frozenset[str] = frozenset(), tables: Sequence[Path] = ()
 ) -> AsyncIterator[LocalEnvironment]:
-    """Bring one up, and take it down whatever happens. SubstrateError if it does not come up."""
+    """Bring one up, and take it down whatever happens. `tables` are TOML files of more images for its cluster's pods.
+
+    SubstrateError if it does not come up.
+    """
     if trouble := machine.user_problem():
         raise SubstrateError(str(trouble))
+    if topology.cluster and Capability.KUBERNETES not in machine.provides():
+        raise SubstrateError(str(machine.problem(Capability.KUBERNETES)))
     name = labels.environment_name(run)
     isolation = machine.isolation()
     addresses = places.allot(topology, links, private=isolation is Isolation.NAMESPACES)
@@ -71,7 +83,7 @@ async def environment(
         name, topology, addresses=addresses, isolation=isolation, journal=Journal(folder, name)
     ) as site:
         try:
-            environment = _empty(site, links)
+            environment = _empty(site, links, folder=folder, tables=tables)
             try:
                 await _fill(environment, site)
                 yield environment
@@ -175,7 +187,17 @@ def _programs() -> Sequence[str]:
     return found
 
 
+def _kubernetes() -> dict[str, str]:
+    """The programs of a cluster and its client: where they are to be, and what they really are."""
+    found = {name: str(path) for name, path in binaries.demanded().programs.items()}
+    if path := binaries.kubectl():
+        found["kubectl"] = str(path)
+    return {f"{kubernetes_places.PROGRAMS}/{name}": os.path.realpath(path) for name, path in found.items()}
+
+
 def _root(topology: Topology, addresses: Addresses, layout: Layout) -> Plan:
+    cluster = topology.cluster
+    nodes = kubernetes_places.nodes(cluster.nodes) if cluster else ()
     hostname = topology.stack[:HOSTNAME_MAX] or "rundrill"
     volumes = [
         Volume(path=f"/var/lib/postgresql/{server.name}", mib=server.volume_mb) for server in places.servers(topology)
@@ -187,19 +209,22 @@ def _root(topology: Topology, addresses: Addresses, layout: Layout) -> Plan:
             for path in _programs()
             for place in (path, os.path.realpath(path))
             if Path(path).exists()
-        },
+        }
+        | (_kubernetes() if cluster else {}),
         etc=[f"/etc/{name}" for name in _ETC],
         files={
             "/etc/hosts": places.hosts_file(topology, addresses, hostname),
             "/etc/passwd": places.ACCOUNTS,
             "/etc/group": places.GROUP,
             "/etc/hostname": f"{hostname}\n",
-            "/etc/resolv.conf": "# names are in /etc/hosts\n",
-            "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+            "/etc/resolv.conf": kubernetes_places.RESOLVING if cluster else "# names are in /etc/hosts\n",
+            "/etc/nsswitch.conf": f"passwd: files\ngroup: files\nhosts: files{' dns' if cluster else ''}\n",
         },
         directories=_FOLDERS,
         volumes=volumes,
         size_mib=ROOM_MIB,
+        addresses=[node.address for node in nodes],
+        networks=(kubernetes_places.NODE_NETWORK, kubernetes_places.SERVICE_NETWORK) if cluster else (),
     )
 
 
@@ -230,6 +255,8 @@ def _furnish(site: Site) -> None:
             (_operators_python(layout), "-I", "-S", layout.path(places.COMMAND), kind, layout.path(places.CONTROL))
         )
         site.own_file(f"{places.TOOLS}/{name}", f'#!/bin/sh\nexec {words} "$@"\n', site.users.ours, mode=0o755)
+    if site.topology.cluster:
+        layout.seen(f"{places.TOOLS}/kubectl").symlink_to(f"{kubernetes_places.PROGRAMS}/kubectl")
     for name, path in postgres.programs().items():
         layout.seen(f"{places.TOOLS}/{name}").symlink_to(layout.program(path))
 
@@ -244,7 +271,7 @@ def _operators_python(layout: Layout) -> str:
     return next(filter(usable, candidates), layout.python)
 
 
-def _empty(site: Site, linked: frozenset[str]) -> LocalEnvironment:
+def _empty(site: Site, linked: frozenset[str], *, folder: Path, tables: Sequence[Path]) -> LocalEnvironment:
     """The environment with nothing in it started yet."""
     databases: dict[str, LocalDatabase] = {}
     for spec in site.topology.databases:
@@ -254,7 +281,15 @@ def _empty(site: Site, linked: frozenset[str]) -> LocalEnvironment:
         raise SubstrateError(f"links: expected names of databases; found {', '.join(sorted(unknown))}")
     services = {spec.name: LocalService(spec, site) for spec in site.topology.workloads}
     links = {name: LocalLink(name, site) for name in linked}
-    return LocalEnvironment(site, databases=databases, services=services, links=links)
+    wanted = site.topology.cluster
+    cluster = _cluster_of(wanted, site, folder, tables) if wanted else None
+    return LocalEnvironment(site, databases=databases, services=services, links=links, cluster=cluster)
+
+
+def _cluster_of(spec: Cluster, site: Site, folder: Path, tables: Sequence[Path]) -> "LocalCluster":
+    from harness.substrates.local.kubernetes.cluster import LocalCluster  # noqa: PLC0415 - what not everybody installs
+
+    return LocalCluster(spec, site, folder=folder, images=tables)
 
 
 async def _fill(environment: LocalEnvironment, site: Site) -> None:
@@ -270,7 +305,8 @@ async def _fill(environment: LocalEnvironment, site: Site) -> None:
         if front != site.addresses.databases[name]
     ]
     services = [_service(environment.service(spec.name)) for spec in topology.workloads]
-    await _together(*clusters, *links, *services)
+    kubernetes = [environment.cluster.start()] if topology.cluster else []
+    await _together(*clusters, *links, *services, *kubernetes)
 
 
 async def _together(*jobs: Coroutine[None, None, None]) -> None:

@@ -4,17 +4,22 @@ import functools
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import SubstrateError
 from harness.model.units import Ns
-from harness.ports import Cluster, Completed, Instrument, Peer
+from harness.ports import Completed, Instrument, Peer
 from harness.substrates.inside.spawn import Program as Order
 from harness.substrates.local.channel import Program
+from harness.substrates.local.kubernetes.places import OPERATORS
 from harness.substrates.local.layout import HOME, TOOLS, Isolation
 from harness.substrates.local.link import LocalLink
 from harness.substrates.local.postgres import LocalDatabase
 from harness.substrates.local.site import Site
 from harness.substrates.local.workloads import LocalService
+
+if TYPE_CHECKING:
+    from harness.substrates.local.kubernetes.cluster import LocalCluster
 
 NOT_FOUND = 127
 """What a shell answers where there is no such program."""
@@ -30,17 +35,21 @@ class LocalEnvironment:
         databases: Mapping[str, LocalDatabase],
         services: Mapping[str, LocalService],
         links: Mapping[str, LocalLink],
+        cluster: "LocalCluster | None" = None,
     ) -> None:
         self._site = site
         self._databases = databases
         self._services = services
         self._links = links
+        self._cluster = cluster
         self._operating = 0
 
     def close(self) -> None:
         """Let go of what the harness holds of it."""
         for link in self._links.values():
             link.close()
+        if self._cluster:
+            self._cluster.close()
 
     @property
     def id(self) -> str:
@@ -91,9 +100,11 @@ class LocalEnvironment:
         return self._links[name]
 
     @property
-    def cluster(self) -> Cluster:
+    def cluster(self) -> "LocalCluster":
         """Its Kubernetes cluster; KeyError if the topology has none."""
-        raise KeyError("cluster")
+        if self._cluster is None:
+            raise KeyError("cluster")
+        return self._cluster
 
     def peer(self, name: str) -> Peer:
         """Where the workload or database of that name is reached, from inside."""
@@ -179,4 +190,5 @@ class LocalEnvironment:
             "SHELL": "/bin/bash",
             "TERM": "dumb",
             "PAGER": "cat",
+            **({"KUBECONFIG": OPERATORS} if self._cluster else {}),
         }

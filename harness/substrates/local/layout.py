@@ -200,9 +200,10 @@ def allot(topology: Topology, links: frozenset[str], *, private: bool) -> Addres
     names = [server.name for server in servers(topology)]
     services = topology.workloads
     if private:
-        databases = {name: Address(f"127.0.1.{number}", POSTGRES_PORT) for number, name in enumerate(names, 1)}
-        proxies = {name: Address(f"127.0.3.{number}", POSTGRES_PORT) for number, name in enumerate(names, 1)}
-        workloads = {service.name: Address(f"127.0.2.{n}", service.port) for n, service in enumerate(services, 1)}
+        loopback = "10.0" if topology.cluster else "127.0"  # pods have a loopback of their own
+        databases = {name: Address(f"{loopback}.1.{number}", POSTGRES_PORT) for number, name in enumerate(names, 1)}
+        proxies = {name: Address(f"{loopback}.3.{number}", POSTGRES_PORT) for number, name in enumerate(names, 1)}
+        workloads = {service.name: Address(f"{loopback}.2.{n}", service.port) for n, service in enumerate(services, 1)}
     else:
         ports = iter(free_ports(2 * len(names) + len(services)))
         databases = {name: Address("127.0.0.1", next(ports)) for name in names}

@@ -11,6 +11,7 @@ from harness.model.units import SECOND
 from harness.ports import Capability
 from harness.substrates.inside import kernel
 from harness.substrates.local import postgres
+from harness.substrates.local.kubernetes import binaries
 from harness.substrates.local.layout import SYSTEM_PATH, Isolation, own_user
 
 VARIABLE = "RUNDRILL_ISOLATION"
@@ -91,15 +92,28 @@ def provides() -> frozenset[Capability]:
     if not postgres.faketime():
         found.discard(Capability.CLOCK)
     if isolation() is Isolation.NAMESPACES:
-        return frozenset(found | _NEEDING_NAMESPACES | {Capability.SHELL})
+        clusters = set() if _no_clusters() else {Capability.KUBERNETES}
+        return frozenset(found | _NEEDING_NAMESPACES | {Capability.SHELL} | clusters)
     return frozenset(found | ({Capability.SHELL} if kernel.landlock_version() else set()))
+
+
+def _no_clusters() -> tuple[str, str] | None:
+    """Why a cluster cannot be had in namespaces, and the remedy."""
+    if lack := binaries.lacking():
+        return lack, binaries.REMEDY
+    if lack := binaries.packages():
+        return f"it needs {lack}", binaries.EXTRA
+    return None if binaries.kubectl() else ("there is no kubectl", binaries.EXTRA)
 
 
 def problem(capability: Capability) -> Problem:
     """Why it is not provided, and what to do."""
     missing = f"the local substrate cannot provide {capability.value} here"
     match capability:
-        case Capability.KUBERNETES | Capability.DOCKER:
+        case Capability.KUBERNETES if isolation() is Isolation.NAMESPACES:
+            why, remedy = _no_clusters() or ("", "")
+            return Problem(f"{missing}: {why}", remedy=remedy)
+        case Capability.DOCKER:
             return Problem(missing, remedy="choose another substrate")
         case Capability.SHELL:
             return Problem(f"{missing}: neither namespaces nor Landlock (Linux 5.13)", remedy=namespaces_remedy())

