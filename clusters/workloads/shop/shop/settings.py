@@ -73,6 +73,7 @@ class Settings:
     payments: Payments = field(default_factory=Payments)
     version: str = "1.0"
     defect: str = ""
+    role: str = ""
     pidfile: str = ""
     spool: str = ""
     redis_url: str = ""
@@ -187,6 +188,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         payments=read.payments(),
         version=read.text("VERSION", "1.0"),
         defect=read.word("DEFECT", DEFECTS),
+        role=read.word("ROLE", ("", "web", "worker")),
         pidfile=read.text("PIDFILE", ""),
         spool=read.text("SPOOL", ""),
         redis_url=read.text("REDIS_URL", ""),

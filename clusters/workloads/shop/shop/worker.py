@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from shop import log
-from shop.__main__ import once, settings_or_exit
 from shop.settings import Settings
+from shop.starting import once, settings_or_exit
 from shop.strain import Strain
 from shop.tasks import Tasks, Unqueued
 
@@ -65,10 +65,8 @@ class Worker:
                 await asyncio.sleep(AGAIN_S)
 
 
-def main() -> int:
-    """Work until SIGTERM or SIGINT."""
-    settings = settings_or_exit()
-    log.set_up(settings.service, settings.worker)
+def work(settings: Settings) -> int:
+    """Take tasks until SIGTERM or SIGINT; 2 where no queue is named."""
     if not settings.redis_url:
         sys.stderr.write("REDIS_URL: expected the queue's URL, found nothing\n")
         return 2
@@ -76,10 +74,17 @@ def main() -> int:
     async def application() -> web.Application:
         return Worker(settings).application()
 
-    with once(settings):
-        logger.info("worker %s takes tasks from %s", settings.worker, settings.queue)
-        web.run_app(application(), host=settings.host, port=settings.port, access_log=None, print=None)
+    logger.info("worker %s takes tasks from %s", settings.worker, settings.queue)
+    web.run_app(application(), host=settings.host, port=settings.port, access_log=None, print=None)
     return 0
+
+
+def main() -> int:
+    """`python -m shop.worker`."""
+    settings = settings_or_exit()
+    log.set_up(settings.service, settings.worker)
+    with once(settings):
+        return work(settings)
 
 
 if __name__ == "__main__":
