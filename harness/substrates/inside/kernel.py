@@ -30,7 +30,11 @@ CLONE_NEWNET = 0x40000000
 
 MOUNT_ATTR_RDONLY = 0x1
 MOUNT_ATTR_NOSUID = 0x2
+_SYS_OPEN_TREE = 428
+_SYS_MOVE_MOUNT = 429
 _SYS_MOUNT_SETATTR = 442
+_OPEN_TREE_CLONE = 1
+_MOVE_MOUNT_F_EMPTY_PATH = 4
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 
@@ -80,6 +84,29 @@ def set_mount(target: str, attributes: int) -> None:
         ctypes.c_size_t(len(attr)),
     )
     _checked(result, f"mount_setattr {target}")
+
+
+def copy_mounts(source: str) -> int:
+    """A descriptor of a copy of what is mounted at and below `source`, itself mounted nowhere (open_tree(2)). Linux 5.2."""
+    flags = _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC
+    result = _LIBC.syscall(
+        ctypes.c_long(_SYS_OPEN_TREE), ctypes.c_int(_AT_FDCWD), ctypes.c_char_p(source.encode()), ctypes.c_uint(flags)
+    )
+    return _checked(result, f"open_tree {source}")
+
+
+def attach_mounts(tree: int, target: str) -> None:
+    """Mount what `copy_mounts` gave (move_mount(2)), and close it."""
+    result = _LIBC.syscall(
+        ctypes.c_long(_SYS_MOVE_MOUNT),
+        ctypes.c_int(tree),
+        ctypes.c_char_p(b""),
+        ctypes.c_int(_AT_FDCWD),
+        ctypes.c_char_p(target.encode()),
+        ctypes.c_uint(_MOVE_MOUNT_F_EMPTY_PATH),
+    )
+    os.close(tree)
+    _checked(result, f"move_mount {target}")
 
 
 def pivot_root() -> None:

@@ -30,7 +30,7 @@ class Volume(TypedDict):
 
 class Plan(TypedDict):
     """What the root is to consist of. `programs` are host paths, bound read-only at their keys; `etc` those of /etc.
-    `addresses` are more of the loopback's, `networks` such whose every address is its own."""
+    `addresses` are more of the loopback's, `networks` such whose every address is its own; `devices`: with the host's /sys."""
 
     hostname: str
     programs: Mapping[str, str]
@@ -41,6 +41,7 @@ class Plan(TypedDict):
     size_mib: int
     addresses: Sequence[str]
     networks: Sequence[str]
+    devices: bool
 
 
 OUR_PROC = "/run/rundrill/proc"
@@ -58,7 +59,12 @@ def build(plan: Plan) -> int:
         kernel.add_address(address)
     socket.sethostname(plan["hostname"])
     kernel.mount("none", "/", "", flags=kernel.MS_REC | kernel.MS_PRIVATE)
+    devices = kernel.copy_mounts(_NEW) if plan["devices"] else -1
     _tmpfs("", mib=plan["size_mib"])
+    if plan["devices"]:
+        os.makedirs(f"{_NEW}/sys")
+        kernel.attach_mounts(devices, f"{_NEW}/sys")
+        kernel.set_mount(f"{_NEW}/sys", kernel.MOUNT_ATTR_RDONLY)
     for path in _OWN:
         _tmpfs(path, mib=plan["size_mib"])
     for volume in plan["volumes"]:

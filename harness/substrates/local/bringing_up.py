@@ -79,7 +79,7 @@ async def environment(
     name = labels.environment_name(run)
     isolation = machine.isolation()
     addresses = places.allot(topology, links, private=isolation is Isolation.NAMESPACES)
-    async with _supervised(
+    async with supervised(
         name, topology, addresses=addresses, isolation=isolation, journal=Journal(folder, name)
     ) as site:
         try:
@@ -90,14 +90,20 @@ async def environment(
             finally:
                 environment.close()
         finally:
-            _keep_logs(site.layout, folder / "logs" / name)
+            keep_logs(site.layout, folder / "logs" / name)
 
 
 @asynccontextmanager
-async def _supervised(
-    name: str, topology: Topology, *, addresses: Addresses, isolation: Isolation, journal: Journal
+async def supervised(  # noqa: PLR0913 - each is a part of what it is to be
+    name: str,
+    topology: Topology,
+    *,
+    addresses: Addresses,
+    isolation: Isolation,
+    journal: Journal,
+    with_volumes: bool = True,
 ) -> AsyncIterator[Site]:
-    """A supervisor that is up and has nothing to do yet."""
+    """A supervisor that is up and has nothing to do yet; without volumes for servers that are elsewhere."""
     private = isolation is Isolation.NAMESPACES
     with nullcontext() if private else _own_folder(journal) as own:
         layout = Layout(isolation, own or Path("/"), own or Path("/"), await _moved(isolation))
@@ -106,7 +112,7 @@ async def _supervised(
             site = Site(name, topology, channel=channel, layout=layout, addresses=addresses, users=users)
             await site.boot(
                 {
-                    "root": _root(topology, addresses, layout) if private else None,
+                    "root": _root(topology, addresses, layout, with_volumes=with_volumes) if private else None,
                     "socket": layout.path(places.CONTROL),
                     "writable": (*_WRITABLE, str(own), str(journal.folder)),
                     "confinement": _confinement(layout, addresses),
@@ -195,7 +201,7 @@ def _kubernetes() -> dict[str, str]:
     return {f"{kubernetes_places.PROGRAMS}/{name}": os.path.realpath(path) for name, path in found.items()}
 
 
-def _root(topology: Topology, addresses: Addresses, layout: Layout) -> Plan:
+def _root(topology: Topology, addresses: Addresses, layout: Layout, *, with_volumes: bool = True) -> Plan:
     cluster = topology.cluster
     nodes = kubernetes_places.nodes(cluster.nodes) if cluster else ()
     hostname = topology.stack[:HOSTNAME_MAX] or "rundrill"
@@ -217,14 +223,16 @@ def _root(topology: Topology, addresses: Addresses, layout: Layout) -> Plan:
             "/etc/passwd": places.ACCOUNTS,
             "/etc/group": places.GROUP,
             "/etc/hostname": f"{hostname}\n",
+            **({"/etc/machine-id": f"{secrets.token_hex(16)}\n"} if cluster else {}),
             "/etc/resolv.conf": kubernetes_places.RESOLVING if cluster else "# names are in /etc/hosts\n",
             "/etc/nsswitch.conf": f"passwd: files\ngroup: files\nhosts: files{' dns' if cluster else ''}\n",
         },
         directories=_FOLDERS,
-        volumes=volumes,
+        volumes=volumes if with_volumes else [],
         size_mib=ROOM_MIB,
         addresses=[node.address for node in nodes],
         networks=(kubernetes_places.NODE_NETWORK, kubernetes_places.SERVICE_NETWORK) if cluster else (),
+        devices=bool(cluster),
     )
 
 
@@ -336,7 +344,7 @@ async def _service(service: LocalService) -> None:
     await service.start()
 
 
-def _keep_logs(layout: Layout, folder: Path) -> None:
+def keep_logs(layout: Layout, folder: Path) -> None:
     """Copy the end of every log out of the environment."""
     logs = layout.seen("/var/log")
     for path in sorted(logs.rglob("*.log")):

@@ -98,8 +98,9 @@ class LocalCluster:
         await self._until("namespaces have service accounts", lambda: self._answers(api, account))
 
     async def _serve(self, name: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
-        server = self._servers[name] = Server(name, argv, env or {})
+        server = Server(name, argv, env or {})
         await server.start(self._site)
+        self._servers[name] = server
 
     async def _serve_network(self) -> None:
         """Addresses of Services, names, policies and metrics."""
