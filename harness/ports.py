@@ -74,6 +74,28 @@ class Process(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A process of the system as it was seen: `started` in clock ticks since boot, `state` the letter of proc_pid_stat(5).
+
+    A pid alone is no identity: its start time is, and the pid namespace it counts in: `space`, "" for the harness's own.
+    """
+
+    pid: int
+    started: int
+    state: str
+    parent: int
+    space: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much fits on a volume, and how much of it is free, in bytes."""
+
+    size: int
+    free: int
+
+
 class Database(Protocol):
     """One PostgreSQL server that is up."""
 

@@ -6,6 +6,10 @@ import os
 VARIABLE = "RUNDRILL_RUN"
 """The environment variable that every program in an environment carries; its value is the environment's name."""
 
+RUN = "rundrill.run"
+ENVIRONMENT = "rundrill.environment"
+"""The labels of everything that is made elsewhere (by Docker, in a cluster) for a run and for one of its environments."""
+
 _NUMBERS = itertools.count(1)
 
 

@@ -10,6 +10,7 @@ import random
 import socket
 import struct
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ import msgspec
 from harness.model.units import SECOND, Ns
 
 CHUNK = 65536
+BACKLOG = 512
 AHEAD = 64
 """How many chunks may be under way in one direction before its sender has to wait."""
 
@@ -54,31 +56,55 @@ Queue = asyncio.Queue[tuple[float, bytes]]
 """Chunks with the instant each may be passed on; an empty one is the sender's end of file."""
 
 
-class Proxy:
-    """Listens at `at`, forwards to `to`."""
+Place = tuple[str, int]
+"""An IPv4 address or host name, and a port."""
 
-    def __init__(self, at: tuple[str, int], to: tuple[str, int]) -> None:
+
+class Proxy:
+    """Listens at `at`, a place or sockets that are bound, and forwards to `to`: in turn, where there are several, and past
+    those that refuse."""
+
+    def __init__(self, at: Place | Sequence[socket.socket], *to: Place) -> None:
         self._at = at
-        self._to = to
+        self.to: Sequence[Place] = to
+        self._turn = 0
         self._behaviour = Behaviour()
         self._changed = asyncio.Event()
         self._open: set[Connection] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._random = random.Random(0)  # noqa: S311 - jitter, the same in every run
 
     async def listen(self) -> None:
         """Accept connections from now on. Again after `refuse`."""
-        self._server = await asyncio.start_server(self._serve, *self._at, reuse_address=True, backlog=512)
+        match self._at:
+            case (str(host), int(port)):
+                servers = [await asyncio.start_server(self._serve, host, port, reuse_address=True, backlog=BACKLOG)]
+            case sockets:
+                # Copies: a server closes its socket, and one that was handed to us cannot be made again.
+                copies = [sock.dup() for sock in sockets if isinstance(sock, socket.socket)]
+                servers = [await asyncio.start_server(self._serve, sock=copy, backlog=BACKLOG) for copy in copies]
+        self._servers = servers
+
+    def _deafen(self) -> None:
+        """Refuse new connections."""
+        for server in self._servers:
+            server.close()
+        self._servers = []
+        for sock in self._at:
+            if isinstance(sock, socket.socket):
+                with suppress(OSError):
+                    sock.shutdown(
+                        socket.SHUT_RDWR
+                    )  # it listens no more, and is still bound (tcp(7)): listen() undoes it
 
     async def behave(self, behaviour: Behaviour) -> None:
         """Do so from now on, also to what is open; it is in force on return."""
         self._behaviour = behaviour
         self._changed.set()
         self._changed = asyncio.Event()
-        if behaviour.refuse and self._server:
-            self._server.close()
-            self._server = None
-        elif not behaviour.refuse and not self._server:
+        if behaviour.refuse and self._servers:
+            self._deafen()
+        elif not behaviour.refuse and not self._servers:
             await self.listen()
         if behaviour.reset:
             for connection in tuple(self._open):
@@ -100,7 +126,7 @@ class Proxy:
     async def _forward(self, connection: Connection, reader: asyncio.StreamReader) -> None:
         try:
             await self._passable()
-            onward, connection.server = await asyncio.open_connection(*self._to)
+            onward, connection.server = await self._onward()
             async with asyncio.TaskGroup() as group:
                 for source, target in ((reader, connection.server), (onward, connection.client)):
                     queue = Queue(AHEAD)
@@ -113,6 +139,17 @@ class Proxy:
             for side in (connection.client, connection.server):
                 if side is not None:
                     side.close()
+
+    async def _onward(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the next place that accepts one; OSError if none does."""
+        refusal: OSError = ConnectionRefusedError("there is nowhere to go")
+        for _ in range(len(self.to)):
+            self._turn += 1
+            try:
+                return await asyncio.open_connection(*self.to[self._turn % len(self.to)])
+            except OSError as error:
+                refusal = error
+        raise refusal
 
     async def _read(self, source: asyncio.StreamReader, queue: Queue) -> None:
         """Read ahead while earlier chunks wait for their time: latency is a delay, not a limit of throughput."""

@@ -242,11 +242,16 @@ _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*")
 
 
 def _variables(path: str) -> dict[str, str]:
-    """The NAME=value lines of the operator's environment file; quotes around a value are taken off."""
+    """What the operator's environment file says; nothing where there is none."""
     if not path:
         return {}
     with open(path, encoding="utf-8", errors="replace") as file:
-        found = [_LINE.fullmatch(line) for line in file if not line.lstrip().startswith("#")]
+        return read_variables(file)
+
+
+def read_variables(lines: Iterable[str]) -> dict[str, str]:
+    """The NAME=value lines among them; quotes around a value are taken off."""
+    found = [_LINE.fullmatch(line) for line in lines if not line.lstrip().startswith("#")]
     return {match[1]: _unquoted(match[2]) for match in found if match}
 
 
