@@ -300,6 +300,36 @@ def start(  # noqa: PLR0913 - each is a part of how a program starts
     return Child(popen)
 
 
+async def foreground(argv: Sequence[str], *, env: Mapping[str, str]) -> int:
+    """Run a program on the harness's own terminal, and return its exit status, -n for signal n.
+
+    Ctrl-C is meant for it, not for the harness meanwhile; it is killed when the harness gives up. SubstrateError if it cannot
+    be started.
+    """
+    popen = _on_the_terminal(argv, env)
+    deaf = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
+    ended = asyncio.Event()
+    pidfd = os.pidfd_open(popen.pid)
+    asyncio.get_running_loop().add_reader(pidfd, ended.set)
+    try:
+        await ended.wait()
+        return popen.wait()
+    finally:
+        asyncio.get_running_loop().remove_reader(pidfd)
+        os.close(pidfd)
+        popen.kill()
+        popen.wait()
+        for number, handler in deaf.items():
+            signal.signal(number, handler)
+
+
+def _on_the_terminal(argv: Sequence[str], env: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(list(argv), env=dict(env))
+    except (OSError, ValueError) as error:
+        raise SubstrateError(f"{argv[0]}: cannot be started: {error}") from error
+
+
 @contextmanager
 def _appended(path: Path | None) -> Iterator[int]:
     if path is None:

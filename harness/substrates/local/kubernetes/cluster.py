@@ -19,6 +19,7 @@ from harness.substrates.local.kubernetes.connection import connect
 from harness.substrates.local.kubernetes.identities import Roots
 from harness.substrates.local.kubernetes.places import Node
 from harness.substrates.local.kubernetes.servers import ROOT, Server
+from harness.substrates.local.kubernetes.visiting import visit
 from harness.substrates.local.site import Site
 
 PATIENCE: Ns = seconds(90)
@@ -174,6 +175,11 @@ class LocalCluster:
     def _write(self, files: Mapping[str, str]) -> None:
         for path, text in files.items():
             self._site.own_file(path, text, ROOT, mode=0o600)
+
+    async def visit(self, argv: Sequence[str], *, folder: Path) -> int:
+        """Run a person's own program in the cluster's network; `folder` (empty, host) is for what it needs."""
+        config = self._site.layout.seen(places.OPERATORS).read_text(encoding="utf-8")
+        return await visit(self._site, argv, folder=folder, kubeconfig=config)
 
     async def set_node(self, name: str, state: NodeState) -> None:
         """Bring a node down as if its power were cut, let it stand still, or have it up again; KeyError if there is none."""

@@ -1,0 +1,41 @@
+"""A cluster for somebody's own command, from nothing to nothing. Not what a drill does."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import UnableError
+from harness.model.topology import Cluster, Topology
+from harness.ports import Capability
+from harness.substrates import journal
+from harness.substrates.local import machine
+from harness.substrates.local.bringing_up import environment
+
+PREFIX = "rundrill-kubernetes-"
+
+
+async def run(argv: Sequence[str], *, images: Sequence[Path], nodes: int) -> int:
+    """Bring a cluster up, run the command in it, take it down; its exit status, -n for signal n.
+
+    UnableError where this machine cannot; SubstrateError with the end of the logs if the cluster does not come up.
+    """
+    if Capability.KUBERNETES not in machine.provides():
+        raise UnableError(machine.problem(Capability.KUBERNETES))
+    _sweep()
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    try:
+        topology = Topology("kubernetes", cluster=Cluster(stack="", namespace="default", nodes=nodes))
+        async with environment(topology, run="by-hand", folder=folder, tables=images) as up:
+            return await up.cluster.visit(argv, folder=Path(tempfile.mkdtemp(dir=folder)))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Remove the folders of those that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        file = folder / journal.NAME
+        entries = list(journal.read(file)) if file.is_file() else []
+        if entries and not any(isinstance(entry, journal.Mortal) and entry.alive for entry in entries):
+            shutil.rmtree(folder, ignore_errors=True)
