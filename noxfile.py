@@ -38,7 +38,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy, strict."""
-    session.install("-q", "-e", ".", "mypy", "scipy-stubs")
+    session.install("-q", "-e", ".", "mypy", "scipy-stubs", "types-PyYAML")
     session.run("mypy")
 
 

@@ -1,0 +1,97 @@
+"""A drill's stack in a kind cluster: its namespace, its manifests applied, and the wait until all of it runs."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from harness import clock
+from harness.errors import SubstrateError
+from harness.model.topology import Cluster
+from harness.model.units import SECOND, Ns
+from harness.substrates import labels
+from harness.substrates.kind import leftovers
+from harness.substrates.kind.kubectl import Kubectl
+from harness.substrates.kind.objects import Controller, Some, lacking
+from harness.substrates.manifests import Manifest
+
+RUNNING: Ns = 180 * SECOND
+POLL: Ns = SECOND // 4
+TAIL = 20
+VALUE_MAX = 63
+
+
+def marks(run: str, environment: str) -> Mapping[str, str]:
+    """The labels of what is made for an environment, as Kubernetes allows them (letters, digits, `-`, `_`, `.`; 63 of them)."""
+    given = {labels.RUN: run, labels.ENVIRONMENT: environment}
+    return {key: re.sub(r"[^A-Za-z0-9_.-]", "-", value)[:VALUE_MAX].strip("-_.") for key, value in given.items()}
+
+
+async def bring_up(
+    kubectl: Kubectl,
+    spec: Cluster,
+    manifests: Sequence[Manifest],
+    *,
+    marked: Mapping[str, str],
+    baseline: Sequence[str],
+) -> None:
+    """Make the namespace, apply the manifests in order, and mark every namespace that is new. SubstrateError with Kubernetes'
+    own words where it refuses one."""
+    if f"namespace/{spec.namespace}" not in baseline:
+        namespace = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": spec.namespace, "labels": dict(marked)},
+        }
+        await kubectl.done("create", "-f", "-", stdin=msgspec.json.encode(namespace).decode())
+    for manifest in manifests:
+        try:
+            await kubectl.apply(manifest.text)
+        except SubstrateError as error:
+            raise SubstrateError(f"{manifest.path}: {error}") from error
+    own = await own_namespaces(kubectl, baseline)
+    if own:
+        words = [f"{key}={value}" for key, value in marked.items()]
+        await kubectl.done("label", "--overwrite", "namespaces", *own, *words)
+
+
+async def own_namespaces(kubectl: Kubectl, baseline: Sequence[str]) -> Sequence[str]:
+    """The namespaces that the cluster did not have before."""
+    names = (await kubectl.done("get", "namespaces", "-o", "name")).split()
+    return [name for name in leftovers.namespaces(names) if f"namespace/{name}" not in baseline]
+
+
+async def until_running(kubectl: Kubectl, spec: Cluster, baseline: Sequence[str]) -> None:
+    """Return when every Deployment, StatefulSet and DaemonSet of the drill has all that it wants. SubstrateError with what does
+    not run, and what its pods say."""
+    own = {spec.namespace, *await own_namespaces(kubectl, baseline)}
+    lack: Sequence[str] = ()
+
+    async def running() -> bool | None:
+        nonlocal lack
+        found = await kubectl.get(Some[Controller], "deployments,statefulsets,daemonsets", "-A")
+        lack = lacking(found.items, sorted(own))
+        return None if lack else True
+
+    if await clock.until(running, deadline=clock.now() + RUNNING, every=POLL) is None:
+        raise SubstrateError(
+            f"stack {spec.stack!r}: after {RUNNING // SECOND} s {'; '.join(lack)}\n{await _story(kubectl, sorted(own))}"
+        )
+
+
+async def _story(kubectl: Kubectl, namespaces: Sequence[str]) -> str:
+    """Pods, the last events, and the last words of a pod that is not ready."""
+    told: list[str] = []
+    for namespace in namespaces:
+        place = ("-n", namespace)
+        events = ("get", "events", *place, "--sort-by=.lastTimestamp", "--no-headers")
+        pods, events_ = await asyncio.gather(kubectl.run("get", "pods", *place, "-o", "wide"), kubectl.run(*events))
+        told += [pods.stdout.strip(), *events_.stdout.splitlines()[-TAIL // 2 :]]
+        for line in pods.stdout.splitlines()[1:]:
+            name, ready, *_ = line.split()
+            if ready.partition("/")[0] != ready.partition("/")[2]:
+                said = await kubectl.run("logs", name, *place, "--all-containers", f"--tail={TAIL}")
+                told += [f"{name}:", (said.stdout + said.stderr).strip()]
+                break
+    return "\n".join(each for each in told if each)
