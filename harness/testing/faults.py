@@ -19,6 +19,7 @@ async def check_fault(
     *,
     intact: Callable[[], Awaitable[bool]] | None = None,
     reversible: bool = True,
+    settling: Ns = seconds(5),
 ) -> Injection:
     """Apply `fault` to `stage` again and again, ending it in every way, and return the first injection.
 
@@ -33,17 +34,18 @@ async def check_fault(
         if intact is not None and await intact():
             problems.append("the target is intact while the fault is in force")
     if reversible:
-        problems += await _intact_after(intact, "the scope was left")
+        problems += await _intact_after(intact, "the scope was left", settling=settling)
         problems += await _error_problems(fault, stage)
-        problems += await _intact_after(intact, "an error left the scope")
+        problems += await _intact_after(intact, "an error left the scope", settling=settling)
         for share in _MOMENTS:
             moment = round((ended - begun) * share)
             problems += await _cancellation_problems(fault, stage, moment)
-            problems += await _intact_after(intact, f"it was cancelled {moment / 1e6:.0f} ms into its injection")
+            what = f"it was cancelled {moment / 1e6:.0f} ms into its injection"
+            problems += await _intact_after(intact, what, settling=settling)
         async with fault.applied_to(stage) as again:
             if not again.felt:
                 problems.append(f"it is not felt when it is applied again: {again.why}")
-        problems += await _intact_after(intact, "it was applied again and left")
+        problems += await _intact_after(intact, "it was applied again and left", settling=settling)
     if problems:
         raise NonConformance([f"{fault}: {problem}" for problem in problems])
     return injection
@@ -106,12 +108,12 @@ async def _cancellation_problems(fault: Fault, stage: Stage, moment: Ns) -> list
     return []
 
 
-async def _intact_after(intact: Callable[[], Awaitable[bool]] | None, what: str) -> list[str]:
+async def _intact_after(intact: Callable[[], Awaitable[bool]] | None, what: str, *, settling: Ns) -> list[str]:
     if intact is None:
         return []
 
     async def asked() -> bool | None:
         return await intact() or None
 
-    done = await clock.until(asked, deadline=clock.now() + seconds(5))
+    done = await clock.until(asked, deadline=clock.now() + settling)
     return [] if done else [f"the target is not intact after {what}"]
