@@ -64,3 +64,11 @@ def mutation(session: nox.Session) -> None:
     (`nox -s mutation -- "harness.checking.evidence*"`). Takes hours for all of them; `mutmut results` lists the survivors."""
     session.install("-q", "-e", ".", *TEST, "mutmut>=3.3")
     session.run("mutmut", "run", *session.posargs)
+
+
+@nox.session
+def proto(session: nox.Session) -> None:
+    """The classes of the container runtime interface, from harness/substrates/cri/runtime.proto; they are committed."""
+    session.install("-q", "grpcio-tools==1.85.1")
+    source = "harness/substrates/cri/runtime.proto"
+    session.run("python", "-m", "grpc_tools.protoc", "-I.", "--python_out=.", "--pyi_out=.", source)

@@ -17,7 +17,7 @@ def now() -> Ns:
 
 
 def wall() -> Ns:
-    """Wall-clock time since the epoch; for headers only, never for durations."""
+    """Wall-clock time since the epoch; for headers and what a protocol wants dated, never for durations."""
     return time.time_ns()
 
 

@@ -1,0 +1,188 @@
+"""Images: names that stand for commands, from TOML tables. Nothing is pulled; a name that is in no table is in no registry."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import InputError, Problem
+from harness.model.source import Source
+from harness.substrates.cri.refusals import InvalidError, NotFoundError
+
+_DEFAULT_REGISTRY = "docker.io"
+_BUSYBOX = "docker.io/library/busybox"
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    rf"(?P<name>(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?{_PART}(?:/{_PART})*)(?::(?P<tag>[\w][\w.-]{{0,127}}))?"
+    r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+"""A reference as Docker's registries have it (distribution/reference, regexp.go)."""
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One image as it is written: `command` is its ENTRYPOINT, `arguments` its CMD; `ready` and `health` are for others."""
+
+    command: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+    env: dict[str, str] = {}
+    workdir: str = ""
+    files: dict[str, str] = {}
+    user: str = ""
+    stop_signal: str = ""
+    ready: str = ""
+    health: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What a name stands for. `tag` and `digest` are references in full; `id` is the digest of the definition; `files` are
+    folders of the node by where they are seen; `size` in bytes."""
+
+    tag: str
+    id: str
+    entrypoint: tuple[str, ...]
+    arguments: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    workdir: str
+    files: tuple[tuple[str, str], ...]
+    uid: int
+    gid: int
+    stop_signal: str
+    size: int
+
+    @property
+    def digest(self) -> str:
+        """The reference by digest."""
+        return f"{self.tag.rpartition(':')[0]}@{self.id}"
+
+    @property
+    def needs_python(self) -> bool:
+        """Whether its command is run by the environment's Python."""
+        return any("{python}" in word for word in (*self.entrypoint, *self.arguments))
+
+
+def normal(reference: str) -> str:
+    """A reference in full: registry, repository, and a tag or digest. InvalidError as containerd words it."""
+    if not (found := _REFERENCE.fullmatch(reference)):
+        raise InvalidError(f'failed to parse image name "{reference}": invalid reference format')
+    name = found["name"]
+    first, slash, _ = name.partition("/")
+    if not slash:
+        name = f"{_DEFAULT_REGISTRY}/library/{name}"
+    elif not ("." in first or ":" in first or first == "localhost"):
+        name = f"{_DEFAULT_REGISTRY}/{name}"
+    return f"{name}@{found['digest']}" if found["digest"] else f"{name}:{found['tag'] or 'latest'}"
+
+
+class Images:
+    """The images of one node: all of the tables are there from the start, as if they had been pulled before."""
+
+    def __init__(self, known: Iterable[Image]) -> None:
+        self._known = {image.tag: image for image in known}
+        self._here = dict(self._known)
+
+    def all(self) -> tuple[Image, ...]:
+        """Those that are on the node."""
+        return tuple(self._here.values())
+
+    def find(self, reference: str) -> Image | None:
+        """The image that is on the node by that reference or id; None if there is none."""
+        if reference.startswith("sha256:"):
+            return next((image for image in self._here.values() if image.id == reference), None)
+        wanted = normal(reference)
+        if wanted.startswith(f"{_BUSYBOX}:") and wanted not in self._here:
+            self._here[wanted] = self._known[wanted] = _busybox(wanted)
+        return next((image for image in self._here.values() if wanted in {image.tag, image.digest}), None)
+
+    def pull(self, reference: str) -> Image:
+        """The image of that reference, on the node from now on; NotFoundError in a registry's usual words."""
+        wanted = normal(reference)
+        for image in (self.find(reference), *self._known.values()):
+            if image and wanted in {image.tag, image.digest}:
+                self._here[image.tag] = image
+                return image
+        raise NotFoundError(
+            f'failed to pull and unpack image "{wanted}": failed to resolve reference "{wanted}": {wanted}: not found'
+        )
+
+    def remove(self, reference: str) -> None:
+        """Take it from the node; nothing if it is not there."""
+        if image := self.find(reference):
+            self._here.pop(image.tag, None)
+
+
+def load(paths: Iterable[Path]) -> tuple[Image, ...]:
+    """The images of those TOML files. InputError names every file that is not as expected."""
+    problems: list[Problem] = []
+    found: list[Image] = []
+    for path in paths:
+        try:
+            found += [_image(name, table, path) for name, table in _tables(path).items()]
+        except (OSError, msgspec.DecodeError, InvalidError, ValueError) as error:
+            problems.append(Problem(str(error), Source(str(path), 1, 1), remedy="see docs/kubernetes-local.md"))
+    if problems:
+        raise InputError(problems)
+    return tuple(found)
+
+
+def _tables(path: Path) -> Mapping[str, _Table]:
+    text = path.read_bytes()
+    if "command" in msgspec.toml.decode(text, type=dict[str, object]):
+        return {path.resolve().parent.name: msgspec.toml.decode(text, type=_Table)}
+    return msgspec.toml.decode(text, type=dict[str, _Table])
+
+
+def _image(name: str, table: _Table, path: Path) -> Image:
+    uid, _, gid = table.user.partition(":")
+    if not all(part.isdecimal() for part in (uid or "0", gid or "0")):
+        raise ValueError(f"[{name}] user: expected `uid` or `uid:gid` in digits; found {table.user!r}")
+    tag = normal(name)
+    shell = tag.startswith(f"{_BUSYBOX}:")
+    folder = path.resolve().parent
+    files = tuple((target, str((folder / source).resolve())) for target, source in table.files.items())
+    image = Image(
+        tag=tag,
+        id="",
+        entrypoint=() if shell else table.command,
+        arguments=table.command if shell else table.arguments,
+        environment=tuple({**table.env, **table.environment}.items()),
+        workdir=table.workdir,
+        files=files,
+        uid=int(uid or 0),
+        gid=int(gid or 0),
+        stop_signal=table.stop_signal,
+        size=sum(_size(Path(source)) for _, source in files),
+    )
+    return _identified(image)
+
+
+def _busybox(tag: str) -> Image:
+    return _identified(
+        Image(
+            tag=tag,
+            id="",
+            entrypoint=(),
+            arguments=("sh",),
+            environment=(),
+            workdir="/",
+            files=(),
+            uid=0,
+            gid=0,
+            stop_signal="",
+            size=0,
+        )
+    )
+
+
+def _identified(image: Image) -> Image:
+    """The image with the digest of its definition as its id."""
+    return replace(image, id=f"sha256:{hashlib.sha256(msgspec.json.encode(image)).hexdigest()}")
+
+
+def _size(folder: Path) -> int:
+    return sum((Path(place) / name).lstat().st_size for place, _, names in os.walk(folder) for name in names)

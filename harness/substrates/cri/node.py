@@ -1,0 +1,114 @@
+"""The node as containers see it: which of its folders they are given, and where the runtime keeps what is theirs.
+
+Found out once, when the runtime starts.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""A container's PATH where its image has none (containerd's default)."""
+
+_PYTHON = "/run/python"
+"""Where there is a `python3` of that name for machines that have none on the PATH."""
+
+_TOP = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "opt")
+_ETC = (
+    *("alternatives", "ssl", "ca-certificates", "ca-certificates.conf", "ld.so.cache", "ld.so.conf", "ld.so.conf.d"),
+    *("localtime", "timezone", "services", "protocols", "rpc", "mime.types", "os-release", "debian_version"),
+    *("bash.bashrc", "profile", "inputrc", "terminfo", "perl", "python3", "python3.11", "python3.12", "python3.13"),
+    *("gai.conf", "host.conf", "locale.alias", "pki", "crypto-policies"),
+)
+"""What programs look for in /etc. Everything else there is the node's own business."""
+
+ETC_FILES: Mapping[str, str] = {
+    "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """`path` is a container's PATH where its image has none. `programs` are folders by where containers see them, those in
+    `plain` without a layer; `python_programs` come in addition for images that are run by our Python, `python_environment` are
+    its variables."""
+
+    name: str
+    state: Path
+    path: str
+    programs: Mapping[str, str]
+    plain: tuple[str, ...]
+    links: Mapping[str, str]
+    etc: tuple[str, ...]
+    python: str
+    python_programs: Mapping[str, str]
+    python_environment: Mapping[str, str]
+
+    @property
+    def place(self) -> Path:
+        """The folder at which each container's root is put together, in its own mount namespace."""
+        return self.state / "root"
+
+    def folder(self, sandbox: str) -> Path:
+        """Where a pod's own files are."""
+        return self.state / "pods" / sandbox
+
+
+def survey(name: str, state: Path) -> Node:
+    """The node as it is now, with an empty state folder. OSError if that cannot be made."""
+    shutil.rmtree(state / "pods", ignore_errors=True)  # of a runtime before this one; its pods ended with it
+    for folder in ("root", "proc", "pods"):
+        (state / folder).mkdir(parents=True, exist_ok=True)
+    programs = {f"/{top}": f"/{top}" for top in _TOP if Path("/", top).is_dir() and not Path("/", top).is_symlink()}
+    links = {f"/{top}": str(Path("/", top).readlink()) for top in _TOP if Path("/", top).is_symlink()}
+    mounted = _mounts()
+    plain = tuple(path for path in programs if any(mount.startswith(f"{path}/") for mount in mounted))
+    python = _python(programs)
+    lacking = not shutil.which("python3", path=PATH)
+    if lacking:
+        links[f"{_PYTHON}/python3"] = sys.executable
+    return Node(
+        name=name,
+        state=state,
+        path=f"{PATH}:{_PYTHON}" if lacking else PATH,
+        programs={**programs, **(python if lacking else {})},
+        plain=(*plain, *python),
+        links=links,
+        etc=tuple(f"/etc/{entry}" for entry in _ETC if os.path.lexists(f"/etc/{entry}")),
+        python=sys.executable,
+        python_programs=python,
+        python_environment=_imports(),
+    )
+
+
+def _python(programs: Mapping[str, str]) -> Mapping[str, str]:
+    """Where our Python is, as far as containers do not see it anyway."""
+    real = Path(sys.executable).resolve().parent
+    places = [Path(sys.prefix), Path(sys.base_prefix), *([] if real.name != "bin" else [real.parent])]
+    places += [Path(path) for path in _packages()]
+    found: dict[str, str] = {}
+    for place in sorted({place.resolve() for place in places} | set(places)):
+        if not any(place.is_relative_to(path) for path in (*programs, *found)) and place != Path("/"):
+            found[str(place)] = str(place)
+    return found
+
+
+def _packages() -> list[str]:
+    return [path for path in sys.path if Path(path).name in {"site-packages", "dist-packages"} and Path(path).is_dir()]
+
+
+def _imports() -> Mapping[str, str]:
+    found = {"PYTHONPATH": os.pathsep.join(_packages())}
+    if libraries := os.environ.get("LD_LIBRARY_PATH"):
+        found["LD_LIBRARY_PATH"] = libraries
+    return found
+
+
+def _mounts() -> tuple[str, ...]:
+    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    return tuple(line.split()[4].encode().decode("unicode_escape") for line in lines)
