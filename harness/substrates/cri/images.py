@@ -180,8 +180,9 @@ def _busybox(tag: str) -> Image:
 
 
 def _identified(image: Image) -> Image:
-    """The image with the digest of its definition as its id."""
-    return replace(image, id=f"sha256:{hashlib.sha256(msgspec.json.encode(image)).hexdigest()}")
+    """The image with the digest of its definition as its id; it counts as part of the size, which must not be 0."""
+    definition = msgspec.json.encode(image)
+    return replace(image, id=f"sha256:{hashlib.sha256(definition).hexdigest()}", size=image.size + len(definition))
 
 
 def _size(folder: Path) -> int:
