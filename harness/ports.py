@@ -104,14 +104,29 @@ class Database(Protocol):
         """What was asked for."""
         ...
 
-    @property
-    def pid(self) -> int:
-        """The postmaster's pid as the harness sees it."""
+    async def up(self) -> bool:
+        """Whether its postmaster runs."""
         ...
 
-    @property
-    def volume(self) -> Path:
-        """The folder of its own volume as the harness sees it; its data directory lies in it."""
+    async def processes(self) -> Sequence[Seen]:
+        """The postmaster, then all below it, parents first; none if it is down."""
+        ...
+
+    async def signal(self, processes: Sequence[Seen], number: int) -> None:
+        """Send a signal to those of its processes that still run, in that order."""
+        ...
+
+    async def room(self) -> Room:
+        """How much fits on its own volume, where its data directory lies; SubstrateError if it has none of its own."""
+        ...
+
+    async def fill(self, file: str, *, leave: int) -> None:
+        """Let a new `file` beside the data directory take all room but `leave` bytes; SubstrateError if it is there already,
+        or cannot be made."""
+        ...
+
+    async def empty(self, file: str) -> None:
+        """Have back what `fill` took, whatever became of the file's name; nothing if it took nothing."""
         ...
 
     def conninfo(self, *, dbname: str = "", application_name: str = "rundrill") -> str:
@@ -130,7 +145,7 @@ class Database(Protocol):
         """Let the server's clock, and only its, run `ahead` ns before the host's from now on (needs CLOCK)."""
         ...
 
-    def log_tail(self, lines: int = 20) -> str:
+    async def log_tail(self, lines: int = 20) -> str:
         """The last lines of its log."""
         ...
 
@@ -143,9 +158,12 @@ class Service(Protocol):
         """What was asked for."""
         ...
 
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """Its processes' pids as the harness sees them."""
+    async def processes(self) -> Sequence[Seen]:
+        """The processes that it consists of (`spec.processes`, less those that ended), then all below them."""
+        ...
+
+    async def signal(self, processes: Sequence[Seen], number: int) -> None:
+        """Send a signal to those of its processes that still run, in that order."""
         ...
 
     async def restart(self) -> None:

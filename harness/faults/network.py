@@ -176,8 +176,10 @@ async def _knock(stage: Stage, name: str, *, timeout: Ns) -> Answer:
 
 
 async def _by_network(server: Server) -> frozenset[int]:
-    """The pids of sessions that came by TCP."""
-    rows = await server.ask("SELECT pid FROM pg_stat_activity WHERE client_addr IS NOT NULL")
+    """The pids of sessions that came by TCP, but this one: it may come by another way than the link."""
+    rows = await server.ask(
+        "SELECT pid FROM pg_stat_activity WHERE client_addr IS NOT NULL AND pid <> pg_backend_pid()"
+    )
     return frozenset(int(pid or 0) for (pid,) in rows)
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from harness import clock
 from harness.errors import FaultError
 from harness.faults.scope import database, undone
-from harness.faults.server import AGAIN, Server, ServerError, brought_up, quoted, session, session_if_up, up
+from harness.faults.server import AGAIN, Server, ServerError, quoted, session, session_if_up
 from harness.model.history import Scalar
 from harness.model.units import milliseconds, seconds
 from harness.ports import Capability, Database, Injection, Stage
@@ -228,25 +228,25 @@ class CrashDatabase:
     async def applied_to(self, stage: Stage) -> AsyncIterator[Injection]:
         """Stop it; afterwards it is up. FaultError without such a database, or where it is down already."""
         target = database(stage, self.database)
-        if not up(target):
+        running = await target.processes()
+        if not running:
             raise FaultError(f"{self.database}: expected a server that is up, to crash it; it is down")
-        pid = target.pid
         # A stop that is under way is not cancelled: started meanwhile, the server would go down afterwards.
         stopping = asyncio.create_task(target.stop(mode="immediate"))
 
         async def up_again() -> None:
             await asyncio.gather(stopping, return_exceptions=True)
-            await brought_up(target)
+            await target.start()
 
         async with undone(up_again, what=str(self)):
             await asyncio.shield(stopping)
             refusal = await refused(target)
-            running = up(target)
+            up = await target.up()
             yield Injection(
-                felt=bool(refusal) and not running,
+                felt=bool(refusal) and not up,
                 at=clock.now(),
-                evidence={"postmaster": pid, "running": running, "connecting": refusal or "accepted"},
-                why="" if refusal and not running else "the server still accepts connections",
+                evidence={"postmaster": running[0].pid, "running": up, "connecting": refusal or "accepted"},
+                why="" if refusal and not up else "the server still accepts connections",
             )
 
 

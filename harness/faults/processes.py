@@ -1,21 +1,18 @@
 """Faults done to processes by signals: killed, or stopped where they stand."""
 
-import os
 import signal
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from harness import clock
 from harness.errors import FaultError, SubstrateError
-from harness.faults import procfs
-from harness.faults.procfs import Seen
 from harness.faults.scope import database, service, undone
-from harness.faults.server import brought_up
+from harness.model.topology import Postgres, Workload
 from harness.model.units import Ns, milliseconds, seconds
-from harness.ports import Capability, Injection, Stage
+from harness.ports import Capability, Database, Injection, Seen, Service, Stage
 
 Which = Literal["all", "one"]
 
@@ -54,11 +51,11 @@ class Kill:
     async def applied_to(self, stage: Stage) -> AsyncIterator[Injection]:
         """Send the signal; afterwards the target runs. FaultError without such a target or signal, or if it is down."""
         number = _number(self.signal)
-        processes = self._victims(stage)
-        async with undone(partial(_running_again, stage, self.target, processes), what=str(self)):
-            _send(processes, number)
-            await _gone(processes)
-            left = procfs.present(processes)
+        target = _target(stage, self.target)
+        processes = await self._victims(target)
+        async with undone(partial(_running_again, target, processes), what=str(self)):
+            await target.signal(processes, number)
+            left = await _left(target, processes)
             yield Injection(
                 felt=not left,
                 at=clock.now(),
@@ -66,13 +63,14 @@ class Kill:
                 why=f"still there: {_pids(left)}" if left else "",
             )
 
-    def _victims(self, stage: Stage) -> Sequence[Seen]:
-        roots = _roots(stage, self.target)
+    async def _victims(self, target: Service | Database) -> Sequence[Seen]:
+        found = await _running(target, self.target)
+        roots = _roots(target, found)
         if self.which == "all":
             return roots
-        if service(stage, self.target) is not None:
+        if not _is_database(target):
             return roots[:1]
-        children = [one for one in procfs.descendants([roots[0].pid]) if one.parent == roots[0].pid]
+        children = [one for one in found if one.parent == roots[0].pid]
         if not children:
             raise FaultError(f"{self.target}: expected a postmaster with children; it has none")
         return [max(children, key=lambda one: (one.started, one.pid))]
@@ -107,26 +105,28 @@ class Pause:
     @asynccontextmanager
     async def applied_to(self, stage: Stage) -> AsyncIterator[Injection]:
         """Stop them; afterwards they go on. FaultError without such a target, or if it is down."""
-        roots = _roots(stage, self.target)
-        stopped: dict[int, Seen] = {}
+        target = _target(stage, self.target)
+        first = _roots(target, await _running(target, self.target))[:1]
+        stopped: dict[tuple[str, int, int], Seen] = {}
 
         async def going_on() -> None:
             # Children first: a postmaster that goes on must not find its children silent.
-            _send(reversed(procfs.present(stopped.values())), signal.SIGCONT)
+            await target.signal(list(reversed(stopped.values())), signal.SIGCONT)
 
         async with undone(going_on, what=str(self)):
 
             async def standing() -> bool | None:
                 """Parents before children, again until nobody new has been forked meanwhile."""
-                found = roots[:1] if self.which == "one" else procfs.descendants([one.pid for one in roots])
-                new = [one for one in found if one.pid not in stopped]
-                stopped.update({one.pid: one for one in new})
-                _send(new, signal.SIGSTOP)
-                still = all(one.state == "T" for one in procfs.present(stopped.values()))
+                there = await target.processes()
+                found = [one for one in there if _same(one, first)] if self.which == "one" else there
+                new = [one for one in found if _key(one) not in stopped]
+                still = all(one.state == "T" for one in there if _key(one) in stopped)
+                stopped.update({_key(one): one for one in new})
+                await target.signal(new, signal.SIGSTOP)
                 return True if still and not new else None
 
             felt = await clock.until(standing, deadline=clock.now() + _FELT_WITHIN, every=_LOOK)
-            now = procfs.present(stopped.values())
+            now = [one for one in await target.processes() if _key(one) in stopped]
             yield Injection(
                 felt=bool(felt and now),
                 at=clock.now(),
@@ -135,47 +135,61 @@ class Pause:
             )
 
 
-async def _gone(processes: Sequence[Seen]) -> None:
-    """Give them time to end."""
-
-    async def gone() -> bool | None:
-        return None if procfs.present(processes) else True
-
-    await clock.until(gone, deadline=clock.now() + _FELT_WITHIN, every=_LOOK)
+def _target(stage: Stage, name: str) -> Service | Database:
+    """The workload of that name, or the database."""
+    return service(stage, name) or database(stage, name)
 
 
-async def _running_again(stage: Stage, target: str, killed: Sequence[Seen]) -> None:
-    """Have the substrate start what does not run; one process of several is brought back by restarting all. A server that
-    has lost a child is up, and recovers by itself."""
-    await _gone(killed)  # one that has its signal and is still there would be taken for running
-    workload = service(stage, target)
-    if workload is None:
-        await brought_up(database(stage, target))
-    elif len(procfs.present(_as_seen(workload.pids))) < workload.spec.processes:
-        await workload.restart()
+def _is_database(target: Service | Database) -> TypeGuard[Database]:
+    return isinstance(target.spec, Postgres)
 
 
-def _roots(stage: Stage, target: str) -> Sequence[Seen]:
-    """The processes of a workload, or a database's postmaster. FaultError if there are none."""
-    workload = service(stage, target)
+async def _running(target: Service | Database, name: str) -> Sequence[Seen]:
+    """All its processes. FaultError if there are none."""
     try:
-        found = _as_seen(workload.pids if workload else (database(stage, target).pid,))
+        found = await target.processes()
     except SubstrateError as error:
-        raise FaultError(f"{target}: expected processes to signal: {error}") from error
+        raise FaultError(f"{name}: expected processes to signal: {error}") from error
     if not found:
-        raise FaultError(f"{target}: expected processes to signal; none of its processes runs")
+        raise FaultError(f"{name}: expected processes to signal; none of its processes runs")
     return found
 
 
-def _as_seen(pids: Iterable[int]) -> list[Seen]:
-    return [one for pid in pids if (one := procfs.seen(pid)) is not None]
+def _roots(target: Service | Database, found: Sequence[Seen]) -> Sequence[Seen]:
+    """The processes that a workload consists of, or a database's postmaster: those whose parent is none of them."""
+    known = {(one.space, one.pid) for one in found}
+    return found[:1] if _is_database(target) else [one for one in found if (one.space, one.parent) not in known]
 
 
-def _send(processes: Iterable[Seen], number: signal.Signals) -> None:
-    for one in processes:
-        if one.again() is not None:
-            with suppress(ProcessLookupError):
-                os.kill(one.pid, number)
+async def _left(target: Service | Database, processes: Sequence[Seen]) -> Sequence[Seen]:
+    """Those of them that are still there, once they have had time to end."""
+    left: list[Seen] = []
+
+    async def gone() -> bool | None:
+        left[:] = [one for one in await target.processes() if _same(one, processes)]
+        return None if left else True
+
+    await clock.until(gone, deadline=clock.now() + _FELT_WITHIN, every=_LOOK)
+    return left
+
+
+async def _running_again(target: Service | Database, killed: Sequence[Seen]) -> None:
+    """Have the substrate start what does not run; one process of several is brought back by restarting all. A server that
+    has lost a child is up, and recovers by itself."""
+    await _left(target, killed)  # one that has its signal and is still there would be taken for running
+    if _is_database(target):
+        await target.start()
+    elif isinstance(target.spec, Workload) and len(_roots(target, await target.processes())) < target.spec.processes:
+        await target.restart()
+
+
+def _key(one: Seen) -> tuple[str, int, int]:
+    """A process's identity."""
+    return one.space, one.pid, one.started
+
+
+def _same(one: Seen, others: Iterable[Seen]) -> bool:
+    return any(_key(one) == _key(other) for other in others)
 
 
 def _number(name: str) -> signal.Signals:

@@ -1,21 +1,17 @@
 """Faults done to resources: a volume that is full. Only ever the server's own volume, of the size that was declared."""
 
-import asyncio
-import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from harness import clock
-from harness.errors import FaultError
+from harness.errors import FaultError, SubstrateError
 from harness.faults.scope import database, undone
-from harness.faults.server import ServerError, brought_up, session
+from harness.faults.server import ServerError, session
 from harness.ports import Capability, Database, Injection, Stage
 
 _MIB = 1 << 20
-_CHUNK = 8 * _MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,21 +45,25 @@ class FillDisk:
         """Fill it; afterwards there is room. FaultError without such a database, where its volume is not a file system of
         its own of the declared size, or where the file cannot be made."""
         target = database(stage, self.database)
-        volume = target.volume
-        _must_be_its_own(target)
-        ballast = volume / self.file
-        fd = _made(target, ballast)
-        async with undone(partial(_emptied, target, ballast, fd), what=str(self)):
-            await _fill(fd, leave=self.leave_kb * 1024)
-            left = _free(volume)
+        await _must_be_its_own(target)
+        async with undone(partial(_emptied, target, self.file), what=str(self)):
+            try:
+                await target.fill(self.file, leave=self.leave_kb * 1024)
+            except SubstrateError as error:
+                raise FaultError(f"{self.database}: {error}") from error
+            room = await target.room()
             code = await self._spilling(target)
             why = "" if code == "53100" else f"a query that spills to disk ended with: {code or 'success'}"
-            if left > self.leave_kb * 1024:
-                why = f"{left // 1024} KiB are still free"
+            if room.free > self.leave_kb * 1024:
+                why = f"{room.free // 1024} KiB are still free"
             yield Injection(
                 felt=not why,
                 at=clock.now(),
-                evidence={"free_kb": left // 1024, "volume_mb": _size(volume) // _MIB, "spilling": code or "succeeded"},
+                evidence={
+                    "free_kb": room.free // 1024,
+                    "volume_mb": room.size // _MIB,
+                    "spilling": code or "succeeded",
+                },
                 why=why,
             )
 
@@ -82,60 +82,18 @@ class FillDisk:
         return ""
 
 
-def _must_be_its_own(target: Database) -> None:
+async def _must_be_its_own(target: Database) -> None:
     """Nothing is written unless this is certainly the volume that was made for the server."""
-    volume, declared = target.volume, target.spec.volume_mb * _MIB
     try:
-        device = volume.stat().st_dev
-        around = {volume.parent.stat().st_dev, *(Path(place).stat().st_dev for place in ("/", "/tmp", Path.cwd()))}  # noqa: S108
-        found = _size(volume)
-    except OSError as error:
-        raise FaultError(f"{target.spec.name}: its volume {volume} cannot be looked at: {error}") from error
-    if device in around:
+        room = await target.room()
+    except SubstrateError as error:
+        raise FaultError(str(error)) from error
+    if room.size != target.spec.volume_mb * _MIB:
         raise FaultError(
-            f"{target.spec.name}: expected a volume of its own; {volume} lies on the file system around it"
-        )
-    if found != declared:
-        raise FaultError(
-            f"{target.spec.name}: expected a volume of {target.spec.volume_mb} MiB; {volume} has {found / _MIB:g}"
+            f"{target.spec.name}: expected a volume of {target.spec.volume_mb} MiB; it has {room.size / _MIB:g}"
         )
 
 
-def _size(volume: Path) -> int:
-    stat = os.statvfs(volume)
-    return stat.f_blocks * stat.f_frsize
-
-
-def _free(fd: int | Path) -> int:
-    stat = os.statvfs(fd)
-    return stat.f_bavail * stat.f_frsize
-
-
-def _made(target: Database, ballast: Path) -> int:
-    """A descriptor of a new, empty file."""
-    try:
-        return os.open(ballast, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise FaultError(f"{target.spec.name}: its volume cannot be filled: {ballast}: {error.strerror}") from error
-
-
-async def _fill(fd: int, *, leave: int) -> None:
-    """Allocate, chunk by chunk, what is free. Each chunk holds the loop up for some milliseconds: a thread could still be
-    writing when the fault is cancelled."""
-    done = 0
-    while (room := _free(fd) - leave) > 0:
-        chunk = min(_CHUNK, room)
-        try:
-            os.posix_fallocate(fd, done, chunk)
-        except OSError:
-            return  # full by somebody else's doing meanwhile; the evidence tells
-        done += chunk
-        await asyncio.sleep(0)
-
-
-async def _emptied(target: Database, ballast: Path, fd: int) -> None:
-    os.ftruncate(fd, 0)  # somebody may have moved it
-    os.close(fd)
-    with suppress(FileNotFoundError):
-        os.unlink(ballast)  # noqa: PTH108 - a pathlib call would be taken for a slow one
-    await brought_up(target)
+async def _emptied(target: Database, file: str) -> None:
+    await target.empty(file)
+    await target.start()

@@ -6,9 +6,8 @@ from contextlib import asynccontextmanager
 
 import psycopg
 
-from harness.clock import now, until
-from harness.errors import FaultError, SubstrateError
-from harness.faults import procfs
+from harness.clock import now
+from harness.errors import FaultError
 from harness.measuring.postgres import Connection, connect, given_up_at, reason
 from harness.model.history import Scalar
 from harness.model.units import SECOND, Ns, milliseconds, seconds
@@ -88,7 +87,7 @@ async def session_if_up(database: Database, *, within: Ns = PATIENCE) -> AsyncIt
     is asked again until `within` ns are over."""
     deadline = now() + within
     connection: Connection | None = None
-    while connection is None and up(database):
+    while connection is None and await database.up():
         try:
             connection = await _connected(database, within)
         except ServerError as error:
@@ -107,31 +106,6 @@ async def _connected(database: Database, within: Ns) -> Connection:
         return await connect(database.conninfo(), now() + within)
     except (psycopg.Error, OSError) as error:
         raise ServerError(database.spec.name, error, doing="expected to connect as superuser") from error
-
-
-def postmaster(database: Database) -> int | None:
-    """The pid of its postmaster as the substrate knows it; None if it knows of none."""
-    try:
-        return database.pid
-    except SubstrateError:
-        return None
-
-
-def up(database: Database) -> bool:
-    """Whether its postmaster runs."""
-    pid = postmaster(database)
-    return pid is not None and procfs.seen(pid) is not None
-
-
-async def brought_up(database: Database) -> None:
-    """Start it unless it runs. A substrate that has not yet noticed that it ended would take it for running: it is given
-    time to notice."""
-
-    async def noticed() -> bool | None:
-        return True if postmaster(database) is None or up(database) else None
-
-    await until(noticed, deadline=now() + PATIENCE, every=AGAIN)
-    await database.start()
 
 
 def quoted(identifier: str) -> str:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import msgspec
 
@@ -60,12 +61,17 @@ Place = tuple[str, int]
 """An IPv4 address or host name, and a port."""
 
 
+def _is_place(at: "Place | Sequence[socket.socket]") -> TypeGuard[Place]:
+    return isinstance(at[0], str)
+
+
 class Proxy:
     """Listens at `at`, a place or sockets that are bound, and forwards to `to`: in turn, where there are several, and past
     those that refuse."""
 
     def __init__(self, at: Place | Sequence[socket.socket], *to: Place) -> None:
-        self._at = at
+        self._place = at if _is_place(at) else None
+        self._handed = tuple(one for one in at if isinstance(one, socket.socket))
         self.to: Sequence[Place] = to
         self._turn = 0
         self._behaviour = Behaviour()
@@ -76,26 +82,22 @@ class Proxy:
 
     async def listen(self) -> None:
         """Accept connections from now on. Again after `refuse`."""
-        match self._at:
-            case (str(host), int(port)):
-                servers = [await asyncio.start_server(self._serve, host, port, reuse_address=True, backlog=BACKLOG)]
-            case sockets:
-                # Copies: a server closes its socket, and one that was handed to us cannot be made again.
-                copies = [sock.dup() for sock in sockets if isinstance(sock, socket.socket)]
-                servers = [await asyncio.start_server(self._serve, sock=copy, backlog=BACKLOG) for copy in copies]
-        self._servers = servers
+        if self._place:
+            self._servers.append(
+                await asyncio.start_server(self._serve, *self._place, reuse_address=True, backlog=BACKLOG)
+            )
+        for sock in self._handed:
+            # A copy: a server closes its socket, and one that was handed to us cannot be made again.
+            self._servers.append(await asyncio.start_server(self._serve, sock=sock.dup(), backlog=BACKLOG))
 
     def _deafen(self) -> None:
         """Refuse new connections."""
         for server in self._servers:
             server.close()
         self._servers = []
-        for sock in self._at:
-            if isinstance(sock, socket.socket):
-                with suppress(OSError):
-                    sock.shutdown(
-                        socket.SHUT_RDWR
-                    )  # it listens no more, and is still bound (tcp(7)): listen() undoes it
+        for sock in self._handed:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)  # it listens no more and is still bound (tcp(7)): listen() undoes it
 
     async def behave(self, behaviour: Behaviour) -> None:
         """Do so from now on, also to what is open; it is in force on return."""

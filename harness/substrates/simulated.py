@@ -11,7 +11,7 @@ from harness.clock import now
 from harness.errors import FaultError, Problem, SubstrateError
 from harness.model.topology import Postgres, Topology, Workload
 from harness.model.units import SECOND, Ns
-from harness.ports import Capability, Cluster, Completed, Database, Injection, Link, Peer, Process, Service
+from harness.ports import Capability, Cluster, Completed, Database, Injection, Link, Peer, Process, Room, Seen, Service
 from harness.substrates import labels
 from harness.substrates.modelled import Model, Reaction, System
 
@@ -33,14 +33,28 @@ class SimulatedDatabase:
     def __init__(self, spec: Postgres) -> None:
         self.spec = spec
 
-    @property
-    def pid(self) -> int:
-        """There is none."""
-        raise _unreal(self.spec.name, "a process")
+    async def up(self) -> bool:
+        """There is no server."""
+        raise _unreal(self.spec.name, "a server")
 
-    @property
-    def volume(self) -> Path:
-        """There is none."""
+    async def processes(self) -> Sequence[Seen]:
+        """There are none."""
+        raise _unreal(self.spec.name, "processes")
+
+    async def signal(self, processes: Sequence[Seen], number: int) -> None:  # noqa: ARG002 - ports.Database
+        """There are none."""
+        raise _unreal(self.spec.name, "processes")
+
+    async def room(self) -> Room:
+        """There is no volume."""
+        raise _unreal(self.spec.name, "a volume")
+
+    async def fill(self, file: str, *, leave: int) -> None:  # noqa: ARG002 - ports.Database
+        """There is no volume."""
+        raise _unreal(self.spec.name, "a volume")
+
+    async def empty(self, file: str) -> None:  # noqa: ARG002 - ports.Database
+        """There is no volume."""
         raise _unreal(self.spec.name, "a volume")
 
     def conninfo(self, *, dbname: str = "", application_name: str = "") -> str:  # noqa: ARG002 - ports.Database
@@ -59,7 +73,7 @@ class SimulatedDatabase:
         """There is no clock."""
         raise _unreal(self.spec.name, "a clock")
 
-    def log_tail(self, lines: int = 20) -> str:  # noqa: ARG002 - ports.Database
+    async def log_tail(self, lines: int = 20) -> str:  # noqa: ARG002 - ports.Database
         """There is no log."""
         return ""
 
@@ -70,8 +84,11 @@ class SimulatedService:
     def __init__(self, spec: Workload) -> None:
         self.spec = spec
 
-    @property
-    def pids(self) -> tuple[int, ...]:
+    async def processes(self) -> Sequence[Seen]:
+        """There are none."""
+        raise _unreal(self.spec.name, "processes")
+
+    async def signal(self, processes: Sequence[Seen], number: int) -> None:  # noqa: ARG002 - ports.Service
         """There are none."""
         raise _unreal(self.spec.name, "processes")
 

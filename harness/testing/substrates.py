@@ -6,11 +6,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.faults import procfs
 from harness.faults.server import session
+from harness.measuring import procfs
 from harness.model.topology import Topology
 from harness.model.units import SECOND, Ns, milliseconds, seconds
-from harness.ports import Capability, Environment, Process, Substrate
+from harness.ports import Capability, Environment, Process, Seen, Substrate
 from harness.testing.conformance import NonConformance
 
 _LIMIT: Ns = seconds(20)
@@ -97,7 +97,7 @@ class _Asking:
         else:
             self.problems.append(f"{what}: expected {kind.__name__}")
 
-    async def programs(self, environment: Environment, folder: Path) -> list[procfs.Seen]:
+    async def programs(self, environment: Environment, folder: Path) -> list[Seen]:
         """Programs of ours, run to their end and long-lived; returned are some that still run."""
         if not self._has(Capability.PROCESSES):
             return []
@@ -137,8 +137,11 @@ class _Asking:
         self.expect(
             await shell(one, 'echo "$GIVEN"; exit 4') == (4, "a value"), "operate: neither value nor status came back"
         )
-        self.expect((await shell(one, "touch ~/left /tmp/left"))[0] == 0, "operate: HOME or /tmp cannot be written to")
-        self.expect((await shell(one, "ls ~/left /tmp/left"))[0] == 0, "operate: what was written did not last")
+        left = (
+            "~/left /tmp/left" if self._has(Capability.NAMES) else '~/left "$TMPDIR/left"'
+        )  # the machine's /tmp is not its
+        self.expect((await shell(one, f"touch {left}"))[0] == 0, "operate: HOME or /tmp cannot be written to")
+        self.expect((await shell(one, f"ls {left}"))[0] == 0, "operate: what was written did not last")
         self.expect((await shell(other, "ls ~/left"))[0] != 0, "operate: another environment has the same HOME")
         self.expect(not (_HOME / "left").exists(), "operate: it wrote to the harness's own HOME")
         variables = (await shell(one, "env"))[1]
@@ -166,10 +169,14 @@ class _Asking:
                     await database.move_clock(0)
                 else:
                     self.skipped.append(f"{Capability.CLOCK.value}: the topology does not ask for it")
-            self.expect(database.volume.is_dir(), f"{spec.name}: no folder at {database.volume}")
-            pid = database.pid
+            if Capability.VOLUMES in self._substrate.provides:
+                room = await database.room()
+                self.expect(room.size == spec.volume_mb << 20, f"{spec.name}: its volume has {room.size} bytes")
+            self.expect(await database.up(), f"{spec.name}: accepts sessions and is not up")
+            self.expect(bool(await database.processes()), f"{spec.name}: is up without a process")
             await database.stop(mode="immediate")
-            self.expect(procfs.seen(pid) is None, f"{spec.name}: its postmaster runs after stop()")
+            self.expect(not await database.up(), f"{spec.name}: its postmaster runs after stop()")
+            self.expect(not await database.processes(), f"{spec.name}: has processes after stop()")
             await database.start()
             await database.start()
             async with session(database) as server:
@@ -177,7 +184,7 @@ class _Asking:
 
     async def cancelled(self, folder: Path) -> None:
         """Cancelled while it is up, an environment is gone; cancelled while it comes up, it ends."""
-        running: list[procfs.Seen] = []
+        running: list[Seen] = []
         inside = asyncio.Event()
 
         async def up() -> None:

@@ -7,7 +7,7 @@ import pytest
 from harness.clock import now, until
 from harness.errors import FaultError
 from harness.faults import CrashDatabase, DropIndex, LoseData
-from harness.faults.server import session, up
+from harness.faults.server import session
 from harness.model.units import seconds
 from harness.ports import Database
 from tests.faults.conftest import Staged
@@ -71,7 +71,7 @@ async def test_an_index_is_not_made_on_a_server_that_was_stopped(staged: Staged)
         database = stage.environment.database("main")
         async with DROP.applied_to(stage):
             await database.stop()
-        assert not up(database)
+        assert not await database.up()
 
 
 @pytest.mark.parametrize(
@@ -153,12 +153,12 @@ async def test_a_crashed_server_is_down_until_the_fault_ends(staged: Staged) -> 
         async with fault.applied_to(stage) as injection:
             assert injection.felt
             assert injection.evidence["connecting"] == "refused"
-            assert not up(database)
+            assert not await database.up()
             with pytest.raises(FaultError, match="it is down"):
                 async with fault.applied_to(stage):
                     pytest.fail("it was applied")
         assert await rows(database, "orders") == before
-        assert "was not properly shut down" in database.log_tail(50)
+        assert "was not properly shut down" in await database.log_tail(50)
 
 
 async def test_a_crashed_server_that_the_operator_started_is_left_alone(staged: Staged) -> None:

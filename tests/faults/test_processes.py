@@ -4,8 +4,9 @@ import pytest
 
 from harness.clock import now, until
 from harness.errors import FaultError
-from harness.faults import Kill, Pause, procfs
+from harness.faults import Kill, Pause
 from harness.faults.server import ServerError, session
+from harness.measuring.procfs import seen
 from harness.model.units import milliseconds, seconds
 from harness.ports import Completed, Database, Stage
 from tests.faults.conftest import Staged
@@ -54,7 +55,7 @@ async def test_one_process_of_a_service_is_killed_and_the_other_goes_on_serving(
         service = stage.environment.service("api")
         async with fault.applied_to(stage) as injection:
             assert injection.felt
-            assert len([pid for pid in service.pids if procfs.seen(pid)]) == 1
+            assert len([pid for pid in service.pids if seen(pid)]) == 1
             assert (await get(stage)).ok
         assert len(service.pids) == 2
 
@@ -127,7 +128,7 @@ async def test_processes_that_were_killed_while_they_stood_still_are_not_missed(
         async with fault.applied_to(stage) as injection:
             assert injection.felt
             await service.restart()
-        assert all(one.state != "T" for one in map(procfs.seen, service.pids) if one)
+        assert all(one.state != "T" for one in map(seen, service.pids) if one)
         assert (await get(stage)).ok
 
 

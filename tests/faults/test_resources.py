@@ -1,17 +1,18 @@
 """A full disk, which is never any other disk."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from harness.errors import FaultError
+from harness.errors import FaultError, SubstrateError
 from harness.faults import FillDisk
 from harness.faults.resources import _must_be_its_own
-from harness.faults.server import ServerError, session, up
+from harness.faults.server import ServerError, session
 from harness.model.topology import Postgres, Role
-from harness.ports import Database
+from harness.ports import Database, Room
+from harness.substrates.local.volume import room
 from tests.faults.conftest import Staged
 
 
@@ -67,7 +68,7 @@ async def test_a_server_that_went_down_over_it_is_up_afterwards(staged: Staged) 
         database = stage.environment.database("main")
         async with fault.applied_to(stage):
             await database.stop(mode="immediate")
-        assert up(database)
+        assert await database.up()
 
 
 @pytest.mark.real
@@ -83,26 +84,26 @@ async def test_a_file_that_is_there_is_not_overwritten(staged: Staged) -> None:
 
 
 @dataclass
-class Elsewhere:
-    """A database whose volume is where it should not be; nothing else of it is asked for."""
+class OfAnotherSize:
+    """A database whose volume is not what was declared; nothing else of it is asked for."""
 
     spec: Postgres
-    volume: Path
 
-
-SPEC = Postgres(name="main", database="store", owner=Role("app"))
+    async def room(self) -> Room:
+        return Room(size=64 << 20, free=64 << 20)
 
 
 def test_a_folder_that_is_no_volume_of_its_own_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FaultError, match="lies on the file system around it"):
-        _must_be_its_own(Elsewhere(SPEC, tmp_path))  # type: ignore[arg-type]
+    with pytest.raises(SubstrateError, match="lies on the file system around it"):
+        room("main", tmp_path)
 
 
-def test_a_file_system_of_another_size_than_declared_is_refused() -> None:
+async def test_a_file_system_of_another_size_than_declared_is_refused() -> None:
+    spec = Postgres(name="main", database="store", owner=Role("app"), volume_mb=3)
     with pytest.raises(FaultError, match="expected a volume of 3 MiB"):
-        _must_be_its_own(Elsewhere(replace(SPEC, volume_mb=3), Path("/dev/shm")))  # type: ignore[arg-type]
+        await _must_be_its_own(OfAnotherSize(spec))  # type: ignore[arg-type]
 
 
 def test_a_volume_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FaultError, match="cannot be looked at"):
-        _must_be_its_own(Elsewhere(SPEC, tmp_path / "none"))  # type: ignore[arg-type]
+    with pytest.raises(SubstrateError, match="cannot be looked at"):
+        room("main", tmp_path / "none")

@@ -113,7 +113,7 @@ async def test_a_killed_server_can_be_started_again(isolation: str, bring: Bring
         await database.start()
         assert database.pid != before
         assert await ask(database, "SELECT count(*) FROM products") == [(2,)]
-        assert "database system was not properly shut down" in database.log_tail(50)
+        assert "database system was not properly shut down" in await database.log_tail(50)
         await database.start()  # what is up stays up
 
 
@@ -238,7 +238,7 @@ async def test_environments_side_by_side_do_not_meet(isolation: str, bring: Brin
 async def test_logs_are_kept_with_the_run(isolation: str, bring: Bring, folder: Path) -> None:
     async with bring() as environment:
         name = environment.id
-        assert "ready to accept connections" in environment.database("orders").log_tail()
+        assert "ready to accept connections" in await environment.database("orders").log_tail()
     kept = (folder / "logs" / name / "postgresql" / "orders.log").read_text()
     assert "ready to accept connections" in kept
 

@@ -11,7 +11,7 @@ import pytest
 from harness import faults
 from harness.clock import now
 from harness.errors import FaultError, Problem
-from harness.faults.server import session, up
+from harness.faults.server import session
 from harness.model.topology import Topology
 from harness.model.units import milliseconds, minutes
 from harness.ports import Capability, Environment, Fault, Injection, Stage
@@ -47,13 +47,14 @@ async def server_answers(environment: Environment) -> bool:
 
 async def service_is_whole(environment: Environment) -> bool:
     service = environment.service("api")
-    states = [faults.procfs.seen(pid) for pid in service.pids]
-    return len(states) == 2 and all(one is not None and one.state != "T" for one in states)
+    found = await service.processes()
+    return len(found) == 2 and all(one.state != "T" for one in found)
 
 
 async def there_is_room(environment: Environment) -> bool:
     database = environment.database("main")
-    return up(database) and not (database.volume / "export.dump").exists()
+    room = await database.room()
+    return await database.up() and room.free > room.size // 10
 
 
 async def network_answers(environment: Environment) -> bool:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from harness import execution
+from harness import clock, execution
 from harness.errors import SubstrateError
+from harness.measuring import procfs
 from harness.model.topology import Postgres, Role
-from harness.model.units import SECOND, Ns
+from harness.model.units import SECOND, Ns, milliseconds
+from harness.ports import Room, Seen
 from harness.substrates.inside.services import Ready, Spec
-from harness.substrates.local import template
+from harness.substrates.local import template, volume
 from harness.substrates.local.copies import published
 from harness.substrates.local.layout import SOCKETS, SUPERUSER_PASSWORD, Layout, open_to_all
 from harness.substrates.local.site import Site
@@ -23,6 +25,8 @@ STOPS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIG
 
 PREPARING: Ns = 120 * SECOND
 PATIENCE_S = 30.0
+NOTICING: Ns = 10 * SECOND
+LOOK: Ns = milliseconds(50)
 
 
 @functools.cache
@@ -103,6 +107,7 @@ class LocalDatabase:
         self._where = place(spec, first=site.is_first(spec))
         self._primary = primary
         self._movable = bool(spec.clock_ahead_s or spec.movable_clock)
+        self._ballast: dict[str, volume.Ballast] = {}
 
     @property
     def spec(self) -> Postgres:
@@ -116,6 +121,33 @@ class LocalDatabase:
         if not pids:
             raise SubstrateError(f"{self._spec.name}: expected a server that is up; it is down")
         return pids[0]
+
+    async def up(self) -> bool:
+        """Whether its postmaster runs."""
+        return any(procfs.seen(pid) for pid in self._site.pids(self._spec.name))
+
+    async def processes(self) -> Sequence[Seen]:
+        """The postmaster, then all below it, parents first; none if it is down."""
+        return procfs.descendants(self._site.pids(self._spec.name))
+
+    async def signal(self, processes: Sequence[Seen], number: int) -> None:
+        """Send a signal to those of its processes that still run, in that order."""
+        procfs.send(processes, number)
+
+    async def room(self) -> Room:
+        """How much fits on its own volume; SubstrateError if that is not a file system of its own."""
+        return volume.room(self._spec.name, self.volume)
+
+    async def fill(self, file: str, *, leave: int) -> None:
+        """Let a new `file` beside the data directory take all room but `leave` bytes; SubstrateError if it is there already."""
+        self._ballast[file] = volume.Ballast(self.volume / file)
+        await self._ballast[file].fill(leave=leave)
+
+    async def empty(self, file: str) -> None:
+        """Have back what `fill` took, whatever became of the file's name; nothing if it took nothing."""
+        ballast = self._ballast.pop(file, None)
+        if ballast is not None:
+            ballast.empty()
 
     @property
     def volume(self) -> Path:
@@ -153,10 +185,15 @@ class LocalDatabase:
 
     async def start(self) -> None:
         """Start it if it is down, and return when it accepts connections; SubstrateError with its log if it does not."""
+        await clock.until(self._noticed, deadline=clock.now() + NOTICING, every=LOOK)
         try:
             await self._site.control(self._spec.name, "start")
         except SubstrateError as error:
-            raise SubstrateError(f"{self._spec.name}: {error}\n{self.log_tail()}") from error
+            raise SubstrateError(f"{self._spec.name}: {error}\n{await self.log_tail()}") from error
+
+    async def _noticed(self) -> bool | None:
+        """Whether it runs or is known to have ended: until we are told, it would be taken for running."""
+        return True if not self._site.pids(self._spec.name) or await self.up() else None
 
     async def stop(self, *, mode: str = "fast") -> None:
         """Stop it (`smart`, `fast` or `immediate`, as pg_ctl has them)."""
@@ -176,7 +213,7 @@ class LocalDatabase:
         self._site.own_file(f"{self._where.clock}.new", f"{ahead / SECOND:+.6f}\n", self._site.users.postgres)
         self._layout.seen(f"{self._where.clock}.new").replace(self._layout.seen(self._where.clock))
 
-    def log_tail(self, lines: int = 20) -> str:
+    async def log_tail(self, lines: int = 20) -> str:
         """The last lines of its log."""
         return self._site.tail(self._where.log, lines)
 

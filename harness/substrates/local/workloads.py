@@ -1,14 +1,17 @@
 """Workloads of a local environment: what an image's name stands for, and one service that is up."""
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 import harness
 from harness.errors import Problem, SubstrateError
+from harness.measuring import procfs
 from harness.model.source import Source
 from harness.model.topology import Workload
+from harness.ports import Seen
 from harness.substrates.inside.services import Ready, Spec
 from harness.substrates.local.site import Site
 
@@ -90,6 +93,14 @@ class LocalService:
     def pids(self) -> tuple[int, ...]:
         """Its processes' pids as the harness sees them."""
         return self._site.pids(self._spec.name)
+
+    async def processes(self) -> Sequence[Seen]:
+        """The processes that it consists of, less those that ended, then all below them."""
+        return procfs.descendants(self.pids)
+
+    async def signal(self, processes: Sequence[Seen], number: int) -> None:
+        """Send a signal to those of its processes that still run, in that order."""
+        procfs.send(processes, number)
 
     async def prepare(self) -> None:
         """Write its environment file and tell the supervisor of it."""
