@@ -18,7 +18,13 @@ def _local() -> Substrate:
     return Local()
 
 
-_SUBSTRATES: dict[str, Callable[[], Substrate]] = {"local": _local}
+def _containers() -> Substrate:
+    from harness.substrates.containers import Containers  # noqa: PLC0415
+
+    return Containers()
+
+
+_SUBSTRATES: dict[str, Callable[[], Substrate]] = {"local": _local, "containers": _containers}
 
 
 def substrate(name: str) -> Substrate:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from harness.errors import SubstrateError
+
 NAME = "journal.jsonl"
 HARNESS = "the harness"
 
@@ -36,13 +38,20 @@ class Folder(msgspec.Struct, frozen=True, tag="folder", tag_field="kind", forbid
     path: str
 
 
+class Labelled(msgspec.Struct, frozen=True, tag="labelled", tag_field="kind", forbid_unknown_fields=True):
+    """Everything in Docker that bears the environment's label, at the daemon of that socket ("": the usual one)."""
+
+    of: str
+    daemon: str = ""
+
+
 class Over(msgspec.Struct, frozen=True, tag="over", tag_field="kind", forbid_unknown_fields=True):
     """All entries of that environment were undone in the ordinary way."""
 
     of: str
 
 
-Entry = Mortal | Folder | Over
+Entry = Mortal | Folder | Labelled | Over
 
 
 def started(pid: int) -> int | None:
@@ -69,6 +78,10 @@ class Journal:
     def made(self, folder: Path) -> None:
         """A directory outside the run's folder is about to be made."""
         self._write(Folder(self._of, str(folder)))
+
+    def labelled(self, daemon: str = "") -> None:
+        """Something is about to be made in Docker, with the environment's label."""
+        self._write(Labelled(self._of, daemon))
 
     def over(self) -> None:
         """Everything is undone."""
@@ -114,5 +127,17 @@ def _undo(entry: Entry) -> Iterator[str]:
             if Path(path).is_dir():
                 shutil.rmtree(path, ignore_errors=True)
                 yield f"removed {path}"
+        case Labelled(of=name, daemon=where):
+            yield from _swept(name, where)
         case Over():
             return
+
+
+def _swept(name: str, where: str) -> Iterator[str]:
+    try:
+        from harness.substrates.containers import daemon, sweeping  # noqa: PLC0415 - Docker's library is an extra
+
+        with daemon.at(where):
+            yield from sweeping.sweep_dead(daemon.client(), name)
+    except (ImportError, SubstrateError) as error:
+        yield f"could not remove what Docker may have of {name}: {error}"

@@ -1,0 +1,258 @@
+"""From a topology to an environment in containers that is up, and down again: Docker's part and the local part side by side."""
+
+import asyncio
+import shlex
+import sys
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import docker
+
+from harness import execution
+from harness.errors import SubstrateError
+from harness.model.topology import Topology
+from harness.model.units import SECOND, Ns
+from harness.substrates import labels
+from harness.substrates.containers import daemon as way
+from harness.substrates.containers import settings, sweeping, watchdog
+from harness.substrates.containers.daemon import do
+from harness.substrates.containers.database import ContainerDatabase
+from harness.substrates.containers.desk import SOCKET, Ask, Desk
+from harness.substrates.containers.doors import DoorLink, Doors, Way
+from harness.substrates.containers.environment import ContainerEnvironment
+from harness.substrates.containers.service import ContainerService
+from harness.substrates.containers.yard import Yard
+from harness.substrates.journal import Journal
+from harness.substrates.local import layout as places
+from harness.substrates.local.bringing_up import keep_logs, supervised
+from harness.substrates.local.environment import LocalEnvironment
+from harness.substrates.local.layout import Address, Isolation
+from harness.substrates.local.site import Site
+
+ENDING: Ns = 5 * SECOND
+LOG_LINES = 20_000
+"""How many lines at the end of each container's log are kept in the run's folder."""
+
+
+@asynccontextmanager
+async def environment(
+    topology: Topology, *, run: str, folder: Path, links: frozenset[str]
+) -> AsyncIterator[ContainerEnvironment]:
+    """Bring one up, and take it down whatever happens. SubstrateError if it does not come up."""
+    name = labels.environment_name(run)
+    known = {server.name for server in places.servers(topology)}
+    if unknown := links - known:
+        raise SubstrateError(f"links: expected names of databases; found {', '.join(sorted(unknown))}")
+    yard = Yard(way.client(), name, run, settings.images())
+    journal = Journal(folder, name)
+    addresses = places.allot(topology, frozenset(), private=True)
+    async with AsyncExitStack() as stack:
+        stack.callback(yard.daemon.close)
+        site = await stack.enter_async_context(
+            supervised(
+                name,
+                topology,
+                addresses=addresses,
+                isolation=Isolation.NAMESPACES,
+                journal=journal,
+                with_volumes=False,
+            )
+        )
+        stack.callback(keep_logs, site.layout, folder / "logs" / name)
+        await stack.enter_async_context(_swept(yard, journal, folder))
+        yield await _filled(stack, yard, site, folder=folder, links=links)
+
+
+@asynccontextmanager
+async def _swept(yard: Yard, journal: Journal, folder: Path) -> AsyncIterator[None]:
+    """Whatever is made in Docker meanwhile is gone afterwards: by us, or by a watchdog if we are killed."""
+    journal.labelled(way.endpoint())
+    log = folder / f"watchdog-{yard.name}.log"
+    dog = execution.start(
+        (
+            sys.executable,
+            "-I",
+            "-S",
+            str(Path(watchdog.__file__)),
+            yard.name,
+            ":".join(path for path in sys.path if path),
+        ),
+        env=dict(way.variables()),
+        stderr=log,
+    )
+    try:
+        yield
+    finally:
+        await do("taking the logs", partial(_keep_logs, yard, folder / "logs" / yard.name))
+        await do(f"removing {yard.name}", partial(sweeping.sweep_whole, yard.daemon, yard.name))
+        await dog.send("over")
+        if await dog.wait(ENDING) is None:
+            await dog.kill()
+        if log.exists() and not log.stat().st_size:
+            log.unlink()
+
+
+def _keep_logs(yard: Yard, folder: Path) -> None:
+    """The end of every container's log, in a file of its name."""
+    wanted: dict[str, str | list[str] | bool] = {"label": f"{labels.ENVIRONMENT}={yard.name}"}
+    for container in yard.daemon.containers.list(all=True, filters=wanted, ignore_removed=True):
+        text = way.tail(container, LOG_LINES)
+        if text:
+            folder.mkdir(parents=True, exist_ok=True)
+            short = str(container.name).removeprefix(f"{yard.project}-")
+            (folder / f"{short}.log").write_text(text + "\n", encoding="utf-8")
+
+
+async def _filled(
+    stack: AsyncExitStack, yard: Yard, site: Site, *, folder: Path, links: frozenset[str]
+) -> ContainerEnvironment:
+    topology = site.topology
+    await way.image(yard.daemon, yard.images.postgres, "postgres")
+    network = await yard.network()
+    servers = places.servers(topology)
+    volumes = {spec.name: await yard.volume(spec.name, spec.volume_mb) for spec in servers}
+    keeper = await yard.keeper(volumes)
+    databases: dict[str, ContainerDatabase] = {}
+    for spec in topology.databases:
+        for server in places.with_standbys(spec):
+            databases[server.name] = ContainerDatabase(server, yard, keeper=keeper, primary=databases.get(spec.name))
+    gateway = await do("the network's address", lambda: _gateway(yard.daemon, str(network.id))) if links else ""
+    elsewhere = {name: gateway for spec in servers if spec.name in links for name in (*spec.hosts, spec.name)}
+    services = {spec.name: ContainerService(spec, yard, site, elsewhere=elsewhere) for spec in topology.workloads}
+    for service in services.values():
+        await service.prepare()
+    await _together(
+        *(
+            _cluster([databases[each.name] for each in places.with_standbys(spec)], volumes)
+            for spec in topology.databases
+        )
+    )
+    doors = Doors(site, folder)
+    stack.push_async_callback(doors.close)
+    await doors.open(_ways(site, databases, services, links=links, gateway=gateway))
+    await _together(*(service.start() for service in services.values()))
+    for name, service in services.items():
+        await doors.lead(name, [("127.0.0.1", port) for port in service.ports])
+    desk = Desk(site.layout.seen(SOCKET), _known(topology, databases, services))
+    stack.push_async_callback(desk.close)
+    _lead_to(site)
+    room = LocalEnvironment(site, databases={}, services={}, links={})
+    return ContainerEnvironment(
+        site,
+        room,
+        databases=databases,
+        services=services,
+        links={name: DoorLink(name, doors) for name in links},
+        remarks=(f"databases and workloads are containers of Docker ({yard.images.postgres}, {yard.images.python})",),
+    )
+
+
+def _gateway(daemon: docker.DockerClient, network: str) -> str:
+    """This machine's address on the environment's network."""
+    return str(daemon.networks.get(network).attrs["IPAM"]["Config"][0]["Gateway"])
+
+
+def _ways(
+    site: Site,
+    databases: Mapping[str, ContainerDatabase],
+    services: Mapping[str, ContainerService],
+    *,
+    links: frozenset[str],
+    gateway: str,
+) -> Mapping[str, Way]:
+    """The doors of servers and workloads: a link is reached by containers through the same door."""
+    found = {}
+    for name, database in databases.items():
+        addresses = [site.addresses.databases[name]]
+        if site.is_first(database.spec):
+            addresses.append(Address("127.0.0.1", places.POSTGRES_PORT))
+        outside = ((gateway, places.POSTGRES_PORT),) if name in links else ()
+        found[name] = Way(tuple(addresses), (("127.0.0.1", database.port),), outside)
+    for name, service in services.items():
+        found[name] = Way((site.addresses.workloads[name],), tuple(("127.0.0.1", port) for port in service.ports))
+    return found
+
+
+async def _together(*jobs: Coroutine[None, None, None]) -> None:
+    """Do all at once; one SubstrateError with what went wrong, after the others were given up."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for job in jobs:
+                group.create_task(job)
+    except* SubstrateError as errors:
+        raise SubstrateError("\n".join(str(error) for error in errors.exceptions)) from errors
+
+
+async def _cluster(members: list[ContainerDatabase], volumes: Mapping[str, str]) -> None:
+    """A server, then its standbys, which are copied from it."""
+    primary, *standbys = members
+    await primary.prepare(volumes[primary.spec.name])
+    await primary.start()
+
+    async def follow(standby: ContainerDatabase) -> None:
+        await standby.prepare(volumes[standby.spec.name])
+        await standby.start()
+
+    await _together(*(follow(standby) for standby in standbys))
+
+
+def _known(
+    topology: Topology, databases: Mapping[str, ContainerDatabase], services: Mapping[str, ContainerService]
+) -> Mapping[str, Ask]:
+    """Who is meant by what the operator says."""
+    found: dict[str, Ask] = {}
+    for number, spec in enumerate(topology.databases):
+        usual = ("postgresql", "postgres", "postgresql-server") if not number else ()
+        for server in places.with_standbys(spec):
+            names = (server.name, *server.hosts, *(usual if server is spec or server.name == spec.name else ()))
+            found |= dict.fromkeys(names, partial(_database, databases[server.name]))
+    for name, service in services.items():
+        found |= dict.fromkeys((name, *service.spec.aliases), partial(_service, service))
+    return found
+
+
+async def _database(database: ContainerDatabase, verb: str) -> tuple[int, str]:
+    match verb:
+        case "start":
+            await database.start()
+        case "stop":
+            await database.stop()
+        case "restart":
+            await database.stop()
+            await database.start()
+        case "status":
+            up = await database.up()
+            return (0 if up else 3), f"{database.spec.name}: {'active (running)' if up else 'inactive (dead)'}"
+        case _:
+            return 1, f"{verb}: not one of start, stop, restart, status"
+    return 0, ""
+
+
+async def _service(service: ContainerService, verb: str) -> tuple[int, str]:
+    match verb:
+        case "start":
+            await service.start()
+        case "stop":
+            await service.stop()
+        case "restart":
+            await service.restart()
+        case "status":
+            up = await service.running()
+            state = "active (running)" if up else "inactive (dead)"
+            return (
+                0 if up else 3
+            ), f"{service.spec.name}: {state}, containers {', '.join(str(one.name) for one in up)}"
+        case _:
+            return 1, f"{verb}: not one of start, stop, restart, status"
+    return 0, ""
+
+
+def _lead_to(site: Site) -> None:
+    """Let the operator's `service` and `systemctl` ask the desk; the supervisor knows of no service here."""
+    for name in ("service", "systemctl"):
+        tool = f"{places.TOOLS}/{name}"
+        text = site.layout.seen(tool).read_text(encoding="utf-8")
+        ours = text.replace(shlex.quote(site.layout.path(places.CONTROL)), shlex.quote(site.layout.path(SOCKET)))
+        site.own_file(tool, ours, site.users.ours, mode=0o755)

@@ -1,0 +1,352 @@
+"""A PostgreSQL server in a container, started by testcontainers: its files, its life, and what faults ask of it."""
+
+import asyncio
+import io
+import signal
+import tarfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+import psycopg.conninfo
+import psycopg.pq
+from docker.models.containers import Container
+from testcontainers.community.postgres import PostgresContainer
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.network import Network
+
+from harness import clock
+from harness.errors import SubstrateError
+from harness.model.topology import Postgres
+from harness.model.units import SECOND, Ns, milliseconds
+from harness.ports import Room, Seen
+from harness.substrates.containers import daemon, processes
+from harness.substrates.containers.daemon import GoneError, PortTakenError, do
+from harness.substrates.containers.yard import Keeper, Yard
+from harness.substrates.local import template
+from harness.substrates.local.layout import POSTGRES_PORT, SUPERUSER_PASSWORD, free_ports
+from harness.substrates.local.postgres import STOPS, bootstrap, faketime, quoted
+
+PATIENCE: Ns = 60 * SECOND
+LOOK: Ns = milliseconds(50)
+DATA = "pgdata"
+"""The data directory's name in its volume."""
+
+CLOCK = "clock"
+LIBRARY = "libfaketime.so.1"
+USUAL_MOUNT = "/var/lib/postgresql/data"
+ATTEMPTS = 5
+INITDB = "--locale=C.UTF-8 --encoding=UTF8"
+
+_FILL = """
+set -e
+set -C
+: > "$1"
+set +C
+for _ in 1 2 3; do
+    set -- "$1" "$2" $(stat -f -c '%S %a' "$1") $(stat -c %s "$1")
+    room=$(($3 * $4 - $2))
+    if [ "$room" -le 0 ]; then break; fi
+    fallocate -l $(($5 + room)) "$1" || break
+done
+stat -c %i "$1"
+"""
+"""Make a file that is not there yet, and let it take all room but so many bytes; its inode."""
+
+
+class _Server(PostgresContainer):
+    """Testcontainers' PostgreSQL, which is waited for by us: it asks once a second, and for five minutes."""
+
+    def _connect(self) -> None:
+        return
+
+
+class ContainerDatabase:
+    """One server. Fulfils ports.Database."""
+
+    def __init__(
+        self, spec: Postgres, yard: Yard, *, keeper: Keeper, primary: "ContainerDatabase | None" = None
+    ) -> None:
+        self._spec = spec
+        self._yard = yard
+        self._keeper = keeper
+        self._primary = primary
+        self._place = keeper.place(spec.name)
+        self._movable = bool(spec.clock_ahead_s or spec.movable_clock)
+        self._mount = USUAL_MOUNT
+        self._made: Container | None = None
+        self._ballast: dict[str, str] = {}
+        self.port = 0
+
+    @property
+    def spec(self) -> Postgres:
+        """What was asked for."""
+        return self._spec
+
+    @property
+    def container(self) -> Container:
+        """Its container; SubstrateError before there is one."""
+        if self._made is None:
+            raise SubstrateError(f"{self._spec.name}: expected its container; it has not been made")
+        return self._made
+
+    def conninfo(self, *, dbname: str = "", application_name: str = "rundrill") -> str:
+        """How the harness process itself connects: by the published port, as superuser `postgres`."""
+        return psycopg.conninfo.make_conninfo(
+            host="127.0.0.1",
+            port=self.port,
+            user="postgres",
+            password=SUPERUSER_PASSWORD,
+            dbname=dbname or self._spec.database,
+            application_name=application_name,
+        )
+
+    async def prepare(self, volume: str) -> None:
+        """Fill its volume, from its primary or the template, and configure it. It is down afterwards."""
+        image = await daemon.image(self._yard.daemon, self._yard.images.postgres, "postgres")
+        declared = image.attrs["Config"].get("Volumes") or {}
+        self._mount = next(iter(declared), USUAL_MOUNT)
+        if self._movable:
+            await self._bring_clock()
+        if self._primary:
+            await self._copy(self._primary)
+        else:
+            version = str(image.id).removeprefix("sha256:")[:12]
+            archive, made = await template.obtain(
+                template.key(self._spec, version), lambda path: self._make_template(path, volume)
+            )
+            if not made:
+                await self._unpack(archive)
+        await self._keeper.sh(
+            'printf "%s" "$1" >> "$2/postgresql.conf"', self._configuration(), f"{self._place}/{DATA}"
+        )
+        await self._create(volume)
+
+    async def _create(self, volume: str) -> None:
+        """Make its container, which starts, on a port that is free."""
+        for attempt in range(ATTEMPTS):
+            (self.port,) = free_ports(1)
+            server = self._described(volume)
+            try:
+                await do(f"the container of {self._spec.name}", server.start)
+            except PortTakenError:
+                await forget(server)
+                if attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                self._made = server.get_wrapped_container()
+                return
+
+    def _described(self, volume: str) -> _Server:
+        yard, spec = self._yard, self._spec
+        server = _Server(yard.images.postgres, username="postgres", password=SUPERUSER_PASSWORD, dbname="postgres")
+        server.with_name(yard.container_name(spec.name))
+        server.with_volume_mapping(volume, self._mount, "rw")
+        server.with_network(network(yard))
+        server.with_network_aliases(*dict.fromkeys((spec.name, *spec.hosts)))
+        server.with_kwargs(labels=yard.labelled(spec.name), detach=True, shm_size="256m", hostname=spec.name)
+        server.ports = {str(POSTGRES_PORT): ("127.0.0.1", self.port)}  # type: ignore[dict-item]  # as docker-py has them
+        server.with_envs(PGDATA=f"{self._mount}/{DATA}", POSTGRES_INITDB_ARGS=INITDB, **self._clockwork())
+        return server
+
+    def _clockwork(self) -> Mapping[str, str]:
+        if not self._movable:
+            return {}
+        return {
+            "LD_PRELOAD": f"{self._mount}/{LIBRARY}",
+            "FAKETIME_TIMESTAMP_FILE": f"{self._mount}/{CLOCK}",
+            "FAKETIME_NO_CACHE": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+        }
+
+    async def start(self) -> None:
+        """Start it if it is down, and return when it accepts connections; SubstrateError with its log if it does not."""
+        if not await self.up():
+            await do(f"starting {self._spec.name}", self.container.start)
+        await self._ready()
+
+    async def _ready(self) -> None:
+        conninfo = psycopg.conninfo.make_conninfo(self.conninfo(dbname="postgres"), connect_timeout=2).encode()
+
+        async def answers() -> bool | None:
+            if await asyncio.to_thread(psycopg.pq.PGconn.ping, conninfo) == psycopg.pq.Ping.OK:
+                return True
+            if not await self.up():
+                raise SubstrateError(f"{self._spec.name} ended while it started\n{await self.log_tail()}")
+            return None
+
+        if await clock.until(answers, deadline=clock.now() + PATIENCE, every=LOOK) is None:
+            raise SubstrateError(
+                f"{self._spec.name} is not ready after {PATIENCE // SECOND} s\n{await self.log_tail()}"
+            )
+
+    async def stop(self, *, mode: str = "fast") -> None:
+        """Stop it (`smart`, `fast` or `immediate`, as pg_ctl has them); nothing if it is down."""
+        if not await self.up():
+            return
+        number = STOPS[mode]
+        await do(f"stopping {self._spec.name}", lambda: self.container.kill(signal=number))
+        await self._ended()
+
+    async def _ended(self) -> None:
+        async def down() -> bool | None:
+            return None if await self.up() else True
+
+        if await clock.until(down, deadline=clock.now() + PATIENCE, every=LOOK) is None:
+            await do(f"killing {self._spec.name}", lambda: self.container.kill(signal=signal.SIGKILL))
+
+    async def up(self) -> bool:
+        """Whether its postmaster runs."""
+        return await processes.running(self.container)
+
+    async def processes(self) -> Sequence[Seen]:
+        """Its processes, the postmaster first; none if it is down. Pids are those of its container."""
+        return await processes.seen(self.container)
+
+    async def signal(self, wanted: Sequence[Seen], number: int) -> None:
+        """Send a signal to those of its processes that still run, in that order."""
+        await processes.send(self.container, wanted, number)
+
+    async def room(self) -> Room:
+        """How much fits on its volume; SubstrateError if that is no file system of its own."""
+        said = (await self._keeper.sh("stat -f -c '%T %S %b %a' \"$1\"", self._place)).split()
+        if said[0] != "tmpfs":
+            raise SubstrateError(f"{self._spec.name}: expected a volume of its own; {self._place} is {said[0]}")
+        block, size, free = map(int, said[1:])
+        return Room(block * size, block * free)
+
+    async def fill(self, file: str, *, leave: int) -> None:
+        """Let `file`, beside the data directory, take all room but `leave` bytes; SubstrateError if it is there already."""
+        self._ballast[file] = (await self._keeper.sh(_FILL, f"{self._place}/{file}", str(leave))).split()[-1]
+
+    async def empty(self, file: str) -> None:
+        """Remove what `fill` made, whatever it is called by now; nothing if it made nothing."""
+        inode = self._ballast.pop(file, "")
+        if inode:
+            await self._keeper.sh('find "$1" -xdev -inum "$2" -exec rm -f {} +', self._place, inode)
+
+    async def move_clock(self, ahead: Ns) -> None:
+        """Let the server's clock, and only its, run `ahead` ns before the host's from now on (needs CLOCK)."""
+        if not self._movable:
+            raise SubstrateError(
+                f"{self._spec.name}: expected a server whose clock can be moved; its topology does not ask for one\n"
+                "    set movable_clock=True (or clock_ahead_s) in its Postgres(…)"
+            )
+        await self._write_clock(ahead)
+
+    async def _write_clock(self, ahead: Ns) -> None:
+        """Replace the file that libfaketime reads (README, "FAKETIME_TIMESTAMP_FILE"): never half a number."""
+        script = 'printf "%s\\n" "$1" > "$2.new" && mv "$2.new" "$2"'
+        await self._keeper.sh(script, f"{ahead / SECOND:+.6f}", f"{self._place}/{CLOCK}")
+
+    async def _bring_clock(self) -> None:
+        library = faketime()
+        if library is None:
+            raise SubstrateError(f"{self._spec.name}: expected the wheel `libfaketime`\n    pip install libfaketime")
+        if "musl" in await self._keeper.sh("ls /lib"):
+            raise SubstrateError(
+                f"{self._spec.name}: expected an image with glibc, to move its clock by libfaketime; "
+                f"{self._yard.images.postgres} has musl\n    name a Debian image: [images] postgres in rundrill.toml"
+            )
+        await self._put(self._place, _tar(LIBRARY, await asyncio.to_thread(library.read_bytes)))
+        await self._write_clock(round(self._spec.clock_ahead_s * SECOND))
+
+    async def log_tail(self, lines: int = 20) -> str:
+        """The last lines of its log."""
+        return await asyncio.to_thread(daemon.tail, self.container, lines)
+
+    def _configuration(self) -> str:
+        """The end of postgresql.conf; a file and not the command line, so that ALTER SYSTEM prevails as it does in life."""
+        settings = {
+            "listen_addresses": "*",
+            "shared_preload_libraries": "pg_stat_statements",
+            "log_line_prefix": "%m [%p] %q%u@%d ",
+            "wal_keep_size": "64MB",
+        }
+        if self._primary:
+            settings["primary_conninfo"] = f"{self._primary.inner_conninfo} application_name={self._spec.name}"
+        settings |= dict(self._spec.settings)
+        return "\n# from the topology\n" + "".join(f"{name} = {quoted(value)}\n" for name, value in settings.items())
+
+    @property
+    def inner_conninfo(self) -> str:
+        """How servers beside it connect, as superuser."""
+        return f"host={self._spec.name} port={POSTGRES_PORT} user=postgres password={SUPERUSER_PASSWORD}"
+
+    async def _copy(self, primary: "ContainerDatabase") -> None:
+        """Become a standby of `primary`, which is up."""
+        data = f"{self._place}/{DATA}"
+        argv = (
+            "pg_basebackup",
+            "-d",
+            primary.inner_conninfo,
+            "-D",
+            data,
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "--no-sync",
+            "-R",
+        )
+        await self._keeper.sh('mkdir -p "$1" && chown postgres "$1" && chmod 700 "$1"', data)
+        await daemon.inside(self._keeper.container, argv, user="postgres")
+
+    async def _unpack(self, archive: Path) -> None:
+        try:
+            with archive.open("rb") as file:
+                await self._put(self._place, file)
+        except SubstrateError as error:
+            raise SubstrateError(
+                f"{self._spec.name}: its data do not fit into its volume of {self._spec.volume_mb} MiB, "
+                f"or {archive} is damaged: {error}\n    raise volume_mb, or remove that file"
+            ) from error
+
+    async def _put(self, place: str, archive: "io.BufferedReader | bytes") -> None:
+        await do(f"{self._spec.name}: its files", lambda: self._keeper.container.put_archive(place, archive))
+
+    async def _make_template(self, archive: Path, volume: str) -> None:
+        """Have the image initialise the data directory in place, with roles, database and schema, and keep a copy of it."""
+        await self._create(volume)
+        await self._ready()
+        script = _tar("bootstrap.sql", bootstrap(self._spec).encode())
+        await do(f"{self._spec.name}: its schema", lambda: self.container.put_archive("/tmp", script))  # noqa: S108
+        psql = ("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres")
+        await daemon.inside(self.container, (*psql, "-f", "/tmp/bootstrap.sql"), stdout=False)  # noqa: S108
+        await self.stop()
+        await do(f"{self._spec.name}: its first container", lambda: self.container.remove(force=True))
+        await self._keeper.sh(
+            'echo "host replication all all scram-sha-256" >> "$1/pg_hba.conf"', f"{self._place}/{DATA}"
+        )
+
+        def keep() -> None:
+            chunks, _ = self._keeper.container.get_archive(f"{self._place}/{DATA}")
+            with archive.open("wb") as file:
+                for chunk in chunks:
+                    file.write(chunk)
+
+        await do(f"{archive}: the template", keep)
+
+
+async def forget(described: DockerContainer) -> None:
+    """Remove what was made and did not start."""
+    with suppress(GoneError):
+        await do("a container that did not start", lambda: described.get_wrapped_container().remove(force=True))
+
+
+def network(yard: Yard) -> Network:
+    """The environment's network as testcontainers wants it."""
+    named = Network()
+    named.name = yard.project
+    return named
+
+
+def _tar(name: str, content: bytes) -> bytes:
+    """An archive of one file."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.size, entry.mode = len(content), 0o644
+        archive.addfile(entry, io.BytesIO(content))
+    return out.getvalue()

