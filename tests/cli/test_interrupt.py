@@ -1,9 +1,11 @@
 """Ctrl-C at any moment of a real drill: status 130, and nothing is left but what lies under runs/ and the template cache."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -24,13 +26,14 @@ class Drill:
     """The program as a person runs it at a terminal: in a process group of its own, which Ctrl-C reaches as a whole."""
 
     def __init__(self, place: Path, *arguments: str) -> None:
-        for name in ("home", "tmp"):
-            (place / name).mkdir()
+        (place / "home").mkdir()
+        self.temporary = Path(tempfile.mkdtemp(prefix="rdt", dir="/tmp"))  # short, for the sake of Unix sockets
+        self.temporary.chmod(0o755)
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
         env = os.environ | {
             "PYTHONPATH": str(ROOT),
             "HOME": str(place / "home"),
-            "TMPDIR": str(place / "tmp"),
+            "TMPDIR": str(self.temporary),
             "XDG_CACHE_HOME": cache,
             "PYTHONUNBUFFERED": "1",
         }
@@ -73,6 +76,7 @@ class Drill:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         self._log.close()
+        shutil.rmtree(self.temporary)
 
 
 @pytest.fixture
@@ -111,9 +115,9 @@ def nothing_is_left(drill: Drill) -> None:
     mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
     assert drill.run not in mounts
     assert str(drill.place) not in mounts
-    assert list((drill.place / "tmp").iterdir()) == []
+    assert list(drill.temporary.iterdir()) == []
     assert list((drill.place / "home").iterdir()) == []
-    assert {path.name for path in drill.place.iterdir()} == {"home", "tmp", "log", "runs"}
+    assert {path.name for path in drill.place.iterdir()} == {"home", "log", "runs"}
 
 
 MOMENTS: dict[str, Callable[[Drill], object]] = {

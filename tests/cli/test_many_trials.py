@@ -7,6 +7,7 @@ import pytest
 
 from harness.cli_variants import _of_git
 from harness.errors import InputError
+from harness.execution import installed
 from tests.running.stage import TEXT
 
 CURING = ("--substrate", "tests.running.stage:curing")
@@ -152,6 +153,7 @@ def test_under_four_blocks_nothing_is_concluded(rundrill) -> None:
     assert "3 blocks are too few to conclude anything from" in folded(called.out)
 
 
+@pytest.mark.skipif(not installed("git"), reason="there is no `git` here")
 def test_a_version_may_be_one_that_git_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In real time: git is a program of the host, and virtual time does not wait for it."""
     monkeypatch.chdir(tmp_path)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.model.topology import Cluster
 from harness.runbooks.mutants import Kind, executed, mutants, without
 from tests.running.stage import CURES, DOWN, ground, planned
 
@@ -15,7 +16,8 @@ PLAN = planned()
 def written(*commands: str):
     fence = "\n".join(f"# Step {n}\n{command}" for n, command in enumerate(commands, 1))
     text = f"# Book\n\n## Service down\n\n**Resolution**\n\n```bash\n{fence}\n```\n"
-    return planned(replace(DOWN, follow=("resolution",)), text, ground(CURES))
+    topology = replace(DOWN.topology, cluster=Cluster("shop", "prod"))
+    return planned(replace(DOWN, follow=("resolution",), topology=topology), text, ground(CURES))
 
 
 def texts(plan) -> list[str]:

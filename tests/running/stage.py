@@ -2,6 +2,7 @@
 # ruff: noqa: ARG002 - they fulfil ports
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -249,4 +250,17 @@ class VirtualTime(asyncio.DefaultEventLoopPolicy):
     """Loops whose time passes at once, for whole programs."""
 
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        return looptime.patch_event_loop(super().new_event_loop(), end=3600)
+        loop = looptime.patch_event_loop(super().new_event_loop(), end=3600)
+        loop.shutdown_default_executor = _in_real_time(loop)
+        return loop
+
+
+def _in_real_time(loop: asyncio.AbstractEventLoop) -> Callable[..., Awaitable[None]]:
+    """The end of a loop waits for threads, from Python 3.12 on for so many seconds: those must not be virtual."""
+
+    async def shutdown(timeout: float | None = None) -> None:
+        if executor := vars(loop).get("_default_executor"):
+            executor.shutdown(wait=True)
+            loop._default_executor = None
+
+    return shutdown

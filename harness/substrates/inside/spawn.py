@@ -101,8 +101,8 @@ class Starter:
             host_pid = os.readlink("self", dir_fd=self._host_proc)
             os.write(told, f"{host_pid} {os.getpid()}\n".encode())
             os.setsid()
-            for number in (signal.SIGPIPE, signal.SIGINT):  # whoever was started in the background is deaf to Ctrl-C
-                signal.signal(number, signal.SIG_DFL)
+            for each in (signal.SIGPIPE, signal.SIGINT):  # whoever was started in the background is deaf to Ctrl-C
+                signal.signal(each, signal.SIG_DFL)
             os.nice(program.get("nice", 0))
             self._take(program["identity"])
             os.chdir(program["cwd"])

@@ -5,7 +5,7 @@ pid 1, so that the kernel ends the rest; in process isolation a parent of the sa
 """
 
 # The standard library's slow modules are avoided: pathlib alone costs more than all the rest of the start.
-# ruff: noqa: PTH100, PTH101, PTH102, PTH103, PTH123, S103
+# ruff: noqa: PTH100, PTH101, PTH102, PTH103, PTH116, PTH123, S103
 import array
 import json
 import os
@@ -336,14 +336,20 @@ def guarded(control: socket.socket, folder: str, places: Sequence[str]) -> None:
 
 
 def _forget_shared_memory(folder: str) -> None:
-    """Remove what killed postmasters left: line 7 of postmaster.pid is the key and number of a segment (utils/pidfile.h)."""
+    """Remove what killed postmasters left: line 7 of postmaster.pid is the key and number of a segment (utils/pidfile.h).
+
+    It is done as their owner: in a container that lacks CAP_SYS_ADMIN root itself may not.
+    """
     for place, _, files in os.walk(folder):
         if "postmaster.pid" in files:
-            with open(f"{place}/postmaster.pid", encoding="utf-8", errors="replace") as file:
+            path = f"{place}/postmaster.pid"
+            with open(path, encoding="utf-8", errors="replace") as file:
                 words = file.read().split("\n")[6:7]
+            os.seteuid(os.stat(path).st_uid)
             for word in words and words[0].split()[1:2]:
                 if word.isdecimal():
                     kernel.remove_shared_memory(int(word))
+            os.seteuid(os.getuid())
 
 
 def main() -> None:

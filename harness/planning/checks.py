@@ -1,0 +1,114 @@
+"""What is wrong with a scenario before anything runs: objectives, references, and commands that a substrate cannot run."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from harness.checking import windows
+from harness.errors import Problem
+from harness.model.load import HttpProbe, SqlProbe, TcpProbe
+from harness.model.topology import Exposed, Topology
+from harness.model.units import show
+from harness.planning.draft import Draft, short
+from harness.ports import Capability
+from harness.scenario import Scenario
+
+
+class Ground(Protocol):
+    """What planning asks of a substrate."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def provides(self) -> frozenset[Capability]:
+        """What it can do here."""
+        ...
+
+    def lacks(self, needs: frozenset[Capability]) -> Sequence[Problem]:
+        """A problem with its remedy for each need it cannot meet here."""
+        ...
+
+    def tool(self, program: str) -> bool:
+        """Whether the operator's shell has that program."""
+        ...
+
+
+def objectives(scenario: Scenario) -> Iterable[Problem]:
+    """Every objective is probed, every probe judged, and what is asked can be kept and resolved."""
+    recovery = scenario.recovery
+    probed = {probe.indicator for probe in scenario.probes}
+    judged = {objective.indicator for objective in scenario.objectives}
+    for missing in sorted(judged - probed):
+        yield Problem(f"the objective on `{missing}` has no probe", None, "add a probe of that indicator")
+    for idle in sorted(probed - judged):
+        yield Problem(f"the probe `{idle}` has no objective", None, "add an Objective, or remove the probe")
+    if not scenario.objectives:
+        yield Problem("no objective: nothing would say when service is back", None, "add one")
+    if recovery.rto <= 0 or (recovery.rpo is not None and recovery.rpo < 0):
+        yield Problem(f"an RTO of {show(recovery.rto)} / RPO of {show(recovery.rpo)} cannot be kept", None)
+    if recovery.horizon < recovery.window + recovery.hold:
+        yield Problem(
+            f"the horizon ({show(recovery.horizon)}) is shorter than window + hold "
+            f"({show(recovery.window + recovery.hold)}): no recovery could be seen",
+            None,
+            "lengthen the horizon",
+        )
+    if recovery.rpo is not None and scenario.ledger is None:
+        yield Problem("an RPO without a ledger cannot be judged", None, "add ledger=LedgerSpec(…)")
+    for objective in scenario.objectives:
+        reason = windows.refusal(objective, window=recovery.window, period=scenario.period)
+        if reason:
+            yield Problem(reason, None, "lengthen the window, shorten the probes' period, or lower the SLO")
+
+
+def references(scenario: Scenario) -> Iterable[Problem]:
+    """Probes, load, ledger and operator name only what the topology has."""
+    databases = {db.name for db in scenario.topology.databases}
+    services = {w.name for w in scenario.topology.workloads} | {e.name for e in _exposed(scenario.topology)}
+    asked: list[tuple[str, str, set[str]]] = []
+    for probe in scenario.probes:
+        match probe:
+            case HttpProbe():
+                asked.append((f"the probe `{probe.indicator}`", probe.service, services))
+            case SqlProbe():
+                asked.append((f"the probe `{probe.indicator}`", probe.database, databases))
+            case TcpProbe():
+                asked.append((f"the probe `{probe.indicator}`", probe.peer, services | databases))
+    if scenario.load:
+        asked.append(("the load", scenario.load.service, services))
+    if scenario.ledger:
+        asked.append(("the ledger", scenario.ledger.database, databases))
+    if scenario.operator.database:
+        asked.append(("the operator's SQL", scenario.operator.database, databases))
+    for who, name, there in asked:
+        if name not in there:
+            yield Problem(
+                f"{who} names `{name}`, which the stack does not have",
+                None,
+                f"it has: {', '.join(sorted(there)) or 'none'}",
+            )
+
+
+def _exposed(topology: Topology) -> Sequence[Exposed]:
+    return topology.cluster.exposed if topology.cluster else ()
+
+
+def commands(draft: Draft, ground: Ground) -> Iterable[Problem]:
+    """What the text's commands need and this substrate has not, each at the line that needs it."""
+    for capability, source, text in draft.needed:
+        if capability not in ground.provides:
+            remedies = [problem.remedy for problem in ground.lacks(frozenset({capability}))]
+            yield Problem(
+                f"`{short(text)}` needs {capability}, which the `{ground.name}` substrate does not have here",
+                source,
+                "; or ".join(("declare a Deviation", *filter(None, remedies))),
+            )
+    for program, source in draft.programs:
+        if program and not ground.tool(program):
+            yield Problem(
+                f"the operator's shell on the `{ground.name}` substrate has no program `{program}`",
+                source,
+                "declare a Deviation, or install it",
+            )
