@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -27,6 +28,7 @@ NETWORK = "KIND_EXPERIMENTAL_DOCKER_NETWORK"
 
 class _Mount(msgspec.Struct, frozen=True, rename="pascal"):
     destination: str
+    source: str = ""
 
 
 class _Attached(msgspec.Struct, frozen=True):
@@ -59,10 +61,9 @@ class Container(msgspec.Struct, frozen=True, rename="pascal"):
         """Its name, which is its node's too."""
         return self.name_.removeprefix("/")
 
-    @property
-    def ours(self) -> bool:
-        """Whether it bears our mark."""
-        return any(mount.destination == MARK for mount in self.mounts)
+    def bears(self, shared: Path) -> bool:
+        """Whether it bears the mark of the room whose shared folder that is."""
+        return any(mount.destination == MARK and mount.source == str(shared) for mount in self.mounts)
 
     @property
     def control_plane(self) -> bool:

@@ -70,10 +70,10 @@ class Keeper:
     async def _made(self, order: Order) -> None:
         """Have a cluster as ordered: the one there is, if it is ours and will do, else a new one."""
         there = await docker.nodes(self._room.name)
-        if there and not all(node.ours for node in there):
+        if not all(node.bears(self._room.shared) for node in there):
             raise SubstrateError(
                 f"the kind cluster {self._room.name!r}: expected none, or one that we made; found somebody else's\n"
-                f"    delete it (kind delete cluster --name {self._room.name}), or run as a user of another machine"
+                f"    delete it (kind delete cluster --name {self._room.name}), or call ours otherwise (RUNDRILL_KIND_NAME)"
             )
         made = self._room.made_for()
         if there and made and order.same(made) and not order.fresh and len(there) == 1 + order.workers:
@@ -103,7 +103,7 @@ class Keeper:
         if order is None or (order.keep and self._room.made_for()):
             return
         self._room.tell(State(order.number, "ending"))
-        if any(not node.ours for node in await docker.nodes(self._room.name)):
+        if not all(node.bears(self._room.shared) for node in await docker.nodes(self._room.name)):
             return
         await self._deleted(order)
         await docker.drop_network(self._room.name)

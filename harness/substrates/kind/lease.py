@@ -18,7 +18,6 @@ from harness.substrates.kind import keeper
 from harness.substrates.kind.room import Order, Room, State
 from harness.substrates.kind.settings import Settings
 
-NAME = "rundrill"
 POLL: Ns = SECOND // 10
 WAITING: Ns = 3600 * SECOND
 """How long an environment waits for a cluster that others are in."""
@@ -92,7 +91,7 @@ async def _free(settings: Settings) -> tuple[Room, int]:
 
     async def found() -> tuple[Room, int] | None:
         for number in range(1, settings.most + 1):
-            room = Room.of(NAME if number == 1 else f"{NAME}-{number}")
+            room = Room.of(settings.name if number == 1 else f"{settings.name}-{number}")
             fd = room.lock("lease")
             if fd is not None:
                 return room, fd
