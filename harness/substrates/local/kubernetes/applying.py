@@ -1,5 +1,6 @@
 """A stack's manifests applied to a local cluster with kubectl, and waited for. What is in them is the stack's business."""
 
+import http
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -141,6 +142,18 @@ class Controllers(msgspec.Struct, frozen=True):
     items: tuple[Controller, ...]
 
 
+class Named(msgspec.Struct, frozen=True):
+    """Any object."""
+
+    metadata: Metadata
+
+
+class Names(msgspec.Struct, frozen=True):
+    """A list of any objects."""
+
+    items: tuple[Named, ...]
+
+
 class Pods(msgspec.Struct, frozen=True):
     """A list of pods."""
 
@@ -179,6 +192,16 @@ class Applying:
 
         if await clock.until(accounts, deadline=clock.now() + PATIENCE, every=EVERY) is None:
             raise SubstrateError(f"namespace {name}: no service account was made in it for {PATIENCE // SECOND} s")
+
+    async def settled(self) -> bool:
+        """Whether every namespace has the service account and the certificate that controllers give to each."""
+        names = await self.api.read("/api/v1/namespaces", Names)
+        for each in names.items if names else ():
+            base = f"/api/v1/namespaces/{each.metadata.name}"
+            for path in ("serviceaccounts/default", "configmaps/kube-root-ca.crt"):
+                if (await self.api.ask("GET", f"{base}/{path}")).status != http.HTTPStatus.OK:
+                    return False
+        return names is not None
 
     async def stack(self) -> None:
         """Apply the stack's manifests in the order of their names, and wait until all they ask for is ready.

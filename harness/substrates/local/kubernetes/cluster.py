@@ -1,6 +1,8 @@
 """The cluster of a local environment: brought up, its nodes' power cut and given back. Not what is applied to it."""
 
 import asyncio
+import shutil
+import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import msgspec
 from harness.errors import SubstrateError
 from harness.model import topology
 from harness.ports import NodeState
-from harness.substrates.local.kubernetes import control_plane, identities, places
+from harness.substrates.local.kubernetes import binaries, control_plane, identities, places, template
 from harness.substrates.local.kubernetes.api import Api
 from harness.substrates.local.kubernetes.applying import Applying
 from harness.substrates.local.kubernetes.connection import connect
@@ -18,6 +20,7 @@ from harness.substrates.local.kubernetes.places import Node
 from harness.substrates.local.kubernetes.servers import ROOT, Servers
 from harness.substrates.local.kubernetes.visiting import visit
 from harness.substrates.local.site import Site
+from harness.substrates.local.template import cache, obtain
 
 OBJECTS = Path(__file__).with_name("objects.yaml")
 
@@ -72,8 +75,12 @@ class LocalCluster:
         self._kubeconfig.unlink(missing_ok=True)
 
     async def start(self) -> None:
-        """Bring it up until its nodes are ready. SubstrateError with the log of what does not come up."""
-        roots = Roots.make()
+        """Bring it up until its nodes, and what its stack asks for, are ready. SubstrateError with the log of what is not."""
+        name = template.key(binaries.demanded().version, _made_of())
+        archive = cache() / f"{name}.tar"
+        roots = await asyncio.to_thread(self._restored, archive)
+        cold = roots is None
+        roots = roots or Roots.make()
         self._write(identities.files(roots, self._nodes))
         self._write({control_plane.RESOLV_CONF: f"nameserver {places.DNS_SERVICE}\n"})
         self._write({f"{node.root}/config.json": control_plane.kubelet_config(node) for node in self._nodes})
@@ -81,17 +88,40 @@ class LocalCluster:
         await self._servers.start("kube-apiserver", control_plane.api_server())
         api, port = await connect(self._site)
         self._write_kubeconfigs(roots, port)
-        await self._start_network()
         for node in self._nodes:
             await self._start_runtime(node)
         await self._servers.until("the API server is ready", lambda: _answers(api, "/readyz"))
         await self._servers.start("kube-controller-manager", control_plane.controller_manager())
         await self._servers.start("kube-scheduler", control_plane.scheduler())
         applying = Applying(self._site, api, self._spec)
-        await applying.kubectl("apply", "-f", "-", stdin=OBJECTS.read_text(encoding="utf-8"))
+        if cold:
+            await self._furnish(applying, roots, name)
+        await self._start_network()
         await asyncio.gather(*(self._join(api, node) for node in self._nodes), applying.namespace())
         if self._spec.stack:
             await applying.stack()
+
+    def _restored(self, archive: Path) -> Roots | None:
+        """The keys of the template, its data in place; None, and nothing in place, where there is no good one."""
+        data = self._site.layout.seen(places.ETCD)
+        try:
+            return Roots.read(template.unpack(archive, data))
+        except (OSError, KeyError, ValueError, tarfile.TarError):
+            shutil.rmtree(data, ignore_errors=True)
+            return None
+
+    async def _furnish(self, applying: Applying, roots: Roots, name: str) -> None:
+        """Apply what every cluster has, wait for what the controllers make, and keep it for the next."""
+        await applying.kubectl("apply", "-f", "-", stdin=OBJECTS.read_text(encoding="utf-8"))
+        await self._servers.until("every namespace has what it gets", applying.settled)
+        await applying.api.ask("DELETE", "/api/v1/namespaces/default/events")  # of the programs' own start
+        data = self._site.layout.seen(places.ETCD)
+
+        async def make(path: Path) -> None:
+            with template.standing_still(self._servers.pids("etcd")):
+                await asyncio.to_thread(template.pack, data, roots.texts, path)
+
+        await obtain(name, make)
 
     async def _start_network(self) -> None:
         """Addresses of Services, names, policies and metrics."""
@@ -136,6 +166,12 @@ class LocalCluster:
     async def set_node(self, name: str, state: NodeState) -> None:
         """Bring a node down as if its power were cut, let it stand still, or have it up again; KeyError if there is none."""
         raise NotImplementedError
+
+
+def _made_of() -> Sequence[str]:
+    """What the data of a new cluster comes from."""
+    commands = (control_plane.etcd(), control_plane.api_server(), control_plane.controller_manager())
+    return (OBJECTS.read_text(encoding="utf-8"), *(" ".join(command) for command in commands))
 
 
 async def _answers(api: Api, path: str) -> bool:
