@@ -29,7 +29,11 @@ def prepare() -> None:
     OSError where the kernel does not allow it.
     """
     sysctl.write("net/ipv4/ip_forward", "1")
-    sysctl.write("net/ipv4/tcp_tw_reuse", "1")
+    _number_clients()
+    sysctl.write("net/ipv4/ip_early_demux", "0")  # packets that a socket here was found for would not be led elsewhere
+    for name in ("rp_filter", "send_redirects"):  # answers come back by another link than the one that was asked over
+        for which in ("all", "default"):
+            sysctl.write(f"net/ipv4/conf/{which}/{name}", "0")
     with Netlink() as ours:
         lo = socket.if_nametoindex("lo")
         ours.ask(netlink.up(lo), netlink.local(plan.LOCAL, lo), netlink.local(plan.SERVICES, lo))
@@ -90,9 +94,13 @@ def _dress(address: str) -> None:
             netlink.route(f"{GATEWAY}/32", eth0),
             netlink.route("0.0.0.0/0", eth0, gateway=GATEWAY),
         )
+    _number_clients()
+    sysctl.write("net/ipv4/ip_unprivileged_port_start", "0")  # as containerd has it: users of a container serve port 80
+
+
+def _number_clients() -> None:
     sysctl.write("net/ipv4/ip_local_port_range", f"{plan.CLIENTS.start} {plan.CLIENTS.stop - 1}")
     sysctl.write("net/ipv4/tcp_tw_reuse", "1")  # the range is small for clients that connect anew for every request
-    sysctl.write("net/ipv4/ip_unprivileged_port_start", "0")  # as containerd has it: users of a container serve port 80
 
 
 def _within(space: int, do: Callable[[], None]) -> None:

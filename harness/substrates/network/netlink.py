@@ -7,7 +7,7 @@ loop, and each process of a cluster that speaks netlink would pay that at every 
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -165,17 +165,6 @@ class Netlink:
                 if kind == _ERROR:
                     _check(body, request)
                     break
-
-    def ask_all(self, requests: Iterable[Request]) -> None:
-        """The same, but the rest is done as well before the first trouble is raised."""
-        trouble: OSError | None = None
-        for request in requests:
-            try:
-                self.ask(request)
-            except OSError as error:
-                trouble = trouble or error
-        if trouble:
-            raise trouble
 
     def dump(self, kind: int, body: bytes) -> Iterator[bytes]:
         """The bodies of everything there is of a kind."""

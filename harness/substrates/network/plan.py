@@ -1,6 +1,6 @@
 """Which addresses and ports mean what in the network of a cluster. Values only.
 
-Nobody keeps track of connections in the kernel here: what is a reply is told by the port it goes to. Clients in pods connect from
+Nobody keeps track of connections in the kernel here: what is a reply is told by the port it goes to. Clients connect from
 CLIENTS, connections that were led to a Service's endpoint come from TRANSLATED, and what goes to a port below is a request.
 """
 
@@ -12,9 +12,12 @@ SERVICES = "10.96.0.0/16"
 PODS = "10.244.0.0/16"
 API_NODE = "10.0.0.1"
 
-SERVERS = range(1, 56000)
+SERVERS = range(1, 52000)
 """Ports where servers are expected: NetworkPolicies hold for these."""
 
-CLIENTS = range(56000, 63000)
-TRANSLATED = range(63000, 65536)
+CLIENTS = range(52000, 58767)
+TRANSLATED = range(58767, 65534)
+"""As many as CLIENTS, so that each port of a client has one of its own here: a server that still remembers the last connection
+from a port (TIME-WAIT) lets it connect again because the client's kernel has counted on (RFC 6191)."""
+
 NODE_PORTS = range(30000, 32768)

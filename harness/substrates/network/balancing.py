@@ -1,0 +1,73 @@
+"""Services and EndpointSlices → which frontend leads to which endpoints: kube-proxy's decisions as a value. Nothing is led."""
+
+import socket
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from harness.model.units import SECOND
+from harness.substrates.network.objects import Endpoint, EndpointSlice, Service, ServicePort, World
+from harness.substrates.network.translation import Backend, Frontend, Target
+
+PROTOCOLS: Mapping[str, int] = {"TCP": socket.IPPROTO_TCP, "UDP": socket.IPPROTO_UDP}
+"""Those that are led. SCTP has a checksum over its ports that changing them in passing would break."""
+
+
+def table(world: World) -> Mapping[Frontend, Target]:
+    """Every frontend of every Service. One without endpoints is left out, so that whoever asks is refused."""
+    slices: dict[str, list[EndpointSlice]] = defaultdict(list)
+    for one in world.slices:
+        if one.address_type == "IPv4":
+            slices[one.service].append(one)
+    nodes = [a.address for node in world.nodes for a in node.status.addresses if a.type == "InternalIP"]
+    found: dict[Frontend, Target] = {}
+    for service in world.services:
+        if service.headless or service.spec.type == "ExternalName":
+            continue
+        for port in service.spec.ports:
+            backends = tuple(_backends(slices[service.name], port))
+            if backends and port.protocol in PROTOCOLS:
+                target = Target(f"{service.name}:{port.name}", backends, _affinity(service))
+                found |= dict.fromkeys(_frontends(service, port, nodes), target)
+    return found
+
+
+def _frontends(service: Service, port: ServicePort, nodes: Sequence[str]) -> Iterator[Frontend]:
+    protocol = PROTOCOLS[port.protocol]
+    yield (protocol, socket.inet_aton(service.spec.cluster_ip), port.port)
+    if port.node_port:
+        for node in nodes:
+            yield (protocol, socket.inet_aton(node), port.node_port)
+
+
+def _affinity(service: Service) -> int:
+    if service.spec.session_affinity != "ClientIP":
+        return 0
+    config = service.spec.session_affinity_config
+    return (config.client_ip.timeout_seconds if config else 10800) * SECOND
+
+
+def _backends(slices: Sequence[EndpointSlice], port: ServicePort) -> Iterator[Backend]:
+    """The ready ones; where there are none, those that still serve while they are being terminated."""
+    found = [
+        (endpoint, number.port)
+        for one in slices
+        for number in one.ports or ()
+        if (number.name or "") == port.name and (number.protocol or "TCP") == port.protocol and number.port
+        for endpoint in one.endpoints or ()
+    ]
+    chosen = [one for one in found if ready(one[0])] or [one for one in found if _lingers(one[0])]
+    seen: dict[Backend, None] = {}
+    for endpoint, number in chosen:
+        for address in endpoint.addresses[:1]:
+            seen[socket.inet_aton(address), number] = None
+    yield from seen
+
+
+def ready(endpoint: Endpoint) -> bool:
+    """Whether it is to be asked; not knowing counts as yes."""
+    return endpoint.conditions.ready is not False
+
+
+def _lingers(endpoint: Endpoint) -> bool:
+    conditions = endpoint.conditions
+    return bool(conditions.terminating) and conditions.serving is not False
