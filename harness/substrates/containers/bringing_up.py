@@ -38,9 +38,10 @@ LOG_LINES = 20_000
 
 @asynccontextmanager
 async def environment(
-    topology: Topology, *, run: str, folder: Path, links: frozenset[str]
+    topology: Topology, *, run: str, folder: Path, links: frozenset[str], beyond: str = ""
 ) -> AsyncIterator[ContainerEnvironment]:
-    """Bring one up, and take it down whatever happens. SubstrateError if it does not come up."""
+    """Bring one up, and take it down whatever happens. `beyond` is an address of this machine at which others find the
+    databases whose links can be faulty. SubstrateError if it does not come up."""
     name = labels.environment_name(run)
     known = {server.name for server in places.servers(topology)}
     if unknown := links - known:
@@ -62,7 +63,7 @@ async def environment(
         )
         stack.callback(keep_logs, site.layout, folder / "logs" / name)
         await stack.enter_async_context(_swept(yard, journal, folder))
-        yield await _filled(stack, yard, site, folder=folder, links=links)
+        yield await _filled(stack, yard, site, folder=folder, links=links, beyond=beyond)
 
 
 @asynccontextmanager
@@ -105,8 +106,8 @@ def _keep_logs(yard: Yard, folder: Path) -> None:
             (folder / f"{short}.log").write_text(text + "\n", encoding="utf-8")
 
 
-async def _filled(
-    stack: AsyncExitStack, yard: Yard, site: Site, *, folder: Path, links: frozenset[str]
+async def _filled(  # noqa: PLR0913 - each is a part of what is brought up
+    stack: AsyncExitStack, yard: Yard, site: Site, *, folder: Path, links: frozenset[str], beyond: str
 ) -> ContainerEnvironment:
     topology = site.topology
     await way.image(yard.daemon, yard.images.postgres, "postgres")
@@ -131,7 +132,8 @@ async def _filled(
     )
     doors = Doors(site, folder)
     stack.push_async_callback(doors.close)
-    await doors.open(_ways(site, databases, services, links=links, gateway=gateway))
+    gateways = tuple(each for each in (gateway, beyond) if each)
+    await doors.open(_ways(site, databases, services, links=links, gateways=gateways))
     await _together(*(service.start() for service in services.values()))
     for name, service in services.items():
         await doors.lead(name, [("127.0.0.1", port) for port in service.ports])
@@ -160,7 +162,7 @@ def _ways(
     services: Mapping[str, ContainerService],
     *,
     links: frozenset[str],
-    gateway: str,
+    gateways: tuple[str, ...],
 ) -> Mapping[str, Way]:
     """The doors of servers and workloads: a link is reached by containers through the same door."""
     found = {}
@@ -168,7 +170,7 @@ def _ways(
         addresses = [site.addresses.databases[name]]
         if site.is_first(database.spec):
             addresses.append(Address("127.0.0.1", places.POSTGRES_PORT))
-        outside = ((gateway, places.POSTGRES_PORT),) if name in links else ()
+        outside = tuple((gateway, places.POSTGRES_PORT) for gateway in gateways) if name in links else ()
         found[name] = Way(tuple(addresses), (("127.0.0.1", database.port),), outside)
     for name, service in services.items():
         found[name] = Way((site.addresses.workloads[name],), tuple(("127.0.0.1", port) for port in service.ports))

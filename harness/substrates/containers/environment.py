@@ -33,6 +33,11 @@ class ContainerEnvironment:
         self._remarks = remarks
 
     @property
+    def site(self) -> Site:
+        """Its machine room, for those that add to it."""
+        return self._site
+
+    @property
     def id(self) -> str:
         """A name that no other environment has."""
         return self._room.id
