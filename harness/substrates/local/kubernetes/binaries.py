@@ -68,7 +68,7 @@ def lacking() -> str:
 
 def packages() -> str:
     """The Python packages that a cluster needs and that are not installed; empty if there are none."""
-    return ", ".join(name for name in ("cryptography", "grpc", "pyroute2") if not find_spec(name))
+    return ", ".join(name for name in ("cryptography", "dns", "grpc") if not find_spec(name))
 
 
 def demanded() -> Binaries:
