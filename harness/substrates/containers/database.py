@@ -23,9 +23,9 @@ from harness.model.units import SECOND, Ns, milliseconds
 from harness.ports import Room, Seen
 from harness.substrates.containers import daemon, processes
 from harness.substrates.containers.daemon import GoneError, PortTakenError, do
-from harness.substrates.containers.yard import Keeper, Yard
+from harness.substrates.containers.yard import SHARES, Keeper, Yard
 from harness.substrates.local import template
-from harness.substrates.local.layout import POSTGRES_PORT, SUPERUSER_PASSWORD, free_ports
+from harness.substrates.local.layout import POSTGRES_PORT, SUPERUSER_PASSWORD, SYSTEM_PATH, free_ports
 from harness.substrates.local.postgres import STOPS, bootstrap, faketime, quoted
 
 PATIENCE: Ns = 60 * SECOND
@@ -35,6 +35,7 @@ DATA = "pgdata"
 
 CLOCK = "clock"
 LIBRARY = "libfaketime.so.1"
+BIN = "bin"
 USUAL_MOUNT = "/var/lib/postgresql/data"
 ATTEMPTS = 5
 INITDB = "--locale=C.UTF-8 --encoding=UTF8"
@@ -75,6 +76,7 @@ class ContainerDatabase:
         self._place = keeper.place(spec.name)
         self._movable = bool(spec.clock_ahead_s or spec.movable_clock)
         self._mount = USUAL_MOUNT
+        self._path = SYSTEM_PATH
         self._made: Container | None = None
         self._ballast: dict[str, str] = {}
         self.port = 0
@@ -107,6 +109,8 @@ class ContainerDatabase:
         image = await daemon.image(self._yard.daemon, self._yard.images.postgres, "postgres")
         declared = image.attrs["Config"].get("Volumes") or {}
         self._mount = next(iter(declared), USUAL_MOUNT)
+        given = dict(each.partition("=")[::2] for each in image.attrs["Config"].get("Env") or ())
+        self._path = given.get("PATH", SYSTEM_PATH)
         if self._movable:
             await self._bring_clock()
         if self._primary:
@@ -145,20 +149,14 @@ class ContainerDatabase:
         server.with_volume_mapping(volume, self._mount, "rw")
         server.with_network(network(yard))
         server.with_network_aliases(*dict.fromkeys((spec.name, *spec.hosts)))
-        server.with_kwargs(labels=yard.labelled(spec.name), detach=True, shm_size="256m", hostname=spec.name)
+        server.with_kwargs(
+            labels=yard.labelled(spec.name), detach=True, cpu_shares=SHARES, shm_size="256m", hostname=spec.name
+        )
         server.ports = {str(POSTGRES_PORT): ("127.0.0.1", self.port)}  # type: ignore[dict-item]  # as docker-py has them
-        server.with_envs(PGDATA=f"{self._mount}/{DATA}", POSTGRES_INITDB_ARGS=INITDB, **self._clockwork())
+        server.with_envs(PGDATA=f"{self._mount}/{DATA}", POSTGRES_INITDB_ARGS=INITDB)
+        if self._movable:
+            server.with_env("PATH", f"{self._mount}/{BIN}:{self._path}")
         return server
-
-    def _clockwork(self) -> Mapping[str, str]:
-        if not self._movable:
-            return {}
-        return {
-            "LD_PRELOAD": f"{self._mount}/{LIBRARY}",
-            "FAKETIME_TIMESTAMP_FILE": f"{self._mount}/{CLOCK}",
-            "FAKETIME_NO_CACHE": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-        }
 
     async def start(self) -> None:
         """Start it if it is down, and return when it accepts connections; SubstrateError with its log if it does not."""
@@ -249,8 +247,25 @@ class ContainerDatabase:
                 f"{self._spec.name}: expected an image with glibc, to move its clock by libfaketime; "
                 f"{self._yard.images.postgres} has musl\n    name a Debian image: [images] postgres in rundrill.toml"
             )
-        await self._put(self._place, _tar(LIBRARY, await asyncio.to_thread(library.read_bytes)))
+        real = (await self._keeper.sh("command -v postgres")).strip()
+        files = {
+            LIBRARY: await asyncio.to_thread(library.read_bytes),
+            f"{BIN}/postgres": self._clockwork(real).encode(),
+        }
+        await self._put(self._place, _tar(files))
         await self._write_clock(round(self._spec.clock_ahead_s * SECOND))
+
+    def _clockwork(self, real: str) -> str:
+        """What stands before the server's program in the PATH: the entry point changes users on its way to it, and what the
+        library makes as one user cannot be used by the other."""
+        variables = {
+            "LD_PRELOAD": f"{self._mount}/{LIBRARY}",
+            "FAKETIME_TIMESTAMP_FILE": f"{self._mount}/{CLOCK}",
+            "FAKETIME_NO_CACHE": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+        }
+        lines = "".join(f"export {name}={value}\n" for name, value in variables.items())
+        return f'#!/bin/sh\n{lines}exec {real} "$@"\n'
 
     async def log_tail(self, lines: int = 20) -> str:
         """The last lines of its log."""
@@ -310,7 +325,7 @@ class ContainerDatabase:
         """Have the image initialise the data directory in place, with roles, database and schema, and keep a copy of it."""
         await self._create(volume)
         await self._ready()
-        script = _tar("bootstrap.sql", bootstrap(self._spec).encode())
+        script = _tar({"bootstrap.sql": bootstrap(self._spec).encode()})
         await do(f"{self._spec.name}: its schema", lambda: self.container.put_archive("/tmp", script))  # noqa: S108
         psql = ("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres")
         await daemon.inside(self.container, (*psql, "-f", "/tmp/bootstrap.sql"), stdout=False)  # noqa: S108
@@ -342,11 +357,12 @@ def network(yard: Yard) -> Network:
     return named
 
 
-def _tar(name: str, content: bytes) -> bytes:
-    """An archive of one file."""
+def _tar(files: Mapping[str, bytes]) -> bytes:
+    """An archive of these files, which everybody may read and execute."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
-        entry = tarfile.TarInfo(name)
-        entry.size, entry.mode = len(content), 0o644
-        archive.addfile(entry, io.BytesIO(content))
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o755
+            archive.addfile(entry, io.BytesIO(content))
     return out.getvalue()

@@ -16,7 +16,7 @@ from harness.substrates.containers import daemon, processes
 from harness.substrates.containers.daemon import GoneError, PortTakenError, do
 from harness.substrates.containers.database import ATTEMPTS, forget, network
 from harness.substrates.containers.images import built
-from harness.substrates.containers.yard import Yard
+from harness.substrates.containers.yard import SHARES, Yard
 from harness.substrates.inside.services import read_variables
 from harness.substrates.local.layout import POSTGRES_PORT, free_ports
 from harness.substrates.local.site import Site
@@ -174,6 +174,7 @@ class ContainerService:
         described.with_kwargs(
             labels=yard.labelled(spec.name, number),
             detach=True,
+            cpu_shares=SHARES,
             hostname=spec.name,
             extra_hosts=dict(self._elsewhere),
         )
