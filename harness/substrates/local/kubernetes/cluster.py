@@ -17,6 +17,7 @@ from harness.substrates.local.kubernetes.applying import Applying
 from harness.substrates.local.kubernetes.connection import connect
 from harness.substrates.local.kubernetes.identities import Roots
 from harness.substrates.local.kubernetes.places import Node
+from harness.substrates.local.kubernetes.power import Power
 from harness.substrates.local.kubernetes.servers import ROOT, Servers
 from harness.substrates.local.kubernetes.visiting import visit
 from harness.substrates.local.site import Site
@@ -54,6 +55,7 @@ class LocalCluster:
         self._nodes = places.nodes(spec.nodes)
         self._kubeconfig = folder / f"kubeconfig-{site.name}"
         self._servers = Servers(site)
+        self._powers = {node.name: Power(node, site, self._servers) for node in self._nodes}
 
     @property
     def spec(self) -> topology.Cluster:
@@ -88,6 +90,8 @@ class LocalCluster:
         await self._servers.start("kube-apiserver", control_plane.api_server())
         api, port = await connect(self._site)
         self._write_kubeconfigs(roots, port)
+        if not cold:
+            await self._start_network()
         for node in self._nodes:
             await self._start_runtime(node)
         await self._servers.until("the API server is ready", lambda: _answers(api, "/readyz"))
@@ -96,7 +100,7 @@ class LocalCluster:
         applying = Applying(self._site, api, self._spec)
         if cold:
             await self._furnish(applying, roots, name)
-        await self._start_network()
+            await self._start_network()  # not before: nothing of it belongs to the template
         await asyncio.gather(*(self._join(api, node) for node in self._nodes), applying.namespace())
         if self._spec.stack:
             await applying.stack()
@@ -134,7 +138,7 @@ class LocalCluster:
             *("--state", node.state, "--node", node.name, "--pods", node.pods),
             *("--images", *(self._site.layout.program(path) for path in self._images)),
         )
-        await self._servers.start(f"runtime-{node.name}", argv, self._site.python_environment())
+        await self._servers.start(self._powers[node.name].runtime, argv, self._site.python_environment())
 
     async def _join(self, api: Api, node: Node) -> None:
         """Tell the API server of the node, start its kubelet, and wait until it is ready."""
@@ -143,7 +147,7 @@ class LocalCluster:
             raise SubstrateError(f"{node.name}: the API server refuses it: {answer.text}")
         socket = self._site.layout.seen(node.socket)
         await self._servers.until(f"{node.name} has a container runtime", lambda: _told(socket.exists()))
-        await self._servers.start(f"kubelet-{node.name}", control_plane.kubelet(node))
+        await self._servers.start(self._powers[node.name].kubelet, control_plane.kubelet(node))
         await self._servers.until(f"{node.name} is ready", lambda: _node_ready(api, node))
 
     def _write_kubeconfigs(self, roots: Roots, port: int) -> None:
@@ -165,7 +169,7 @@ class LocalCluster:
 
     async def set_node(self, name: str, state: NodeState) -> None:
         """Bring a node down as if its power were cut, let it stand still, or have it up again; KeyError if there is none."""
-        raise NotImplementedError
+        await self._powers[name].set(state)
 
 
 def _made_of() -> Sequence[str]:
