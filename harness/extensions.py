@@ -24,7 +24,13 @@ def _containers() -> Substrate:
     return Containers()
 
 
-_SUBSTRATES: dict[str, Callable[[], Substrate]] = {"local": _local, "containers": _containers}
+def _kind() -> Substrate:
+    from harness.substrates.kind import Kind  # noqa: PLC0415
+
+    return Kind()
+
+
+_SUBSTRATES: dict[str, Callable[[], Substrate]] = {"local": _local, "containers": _containers, "kind": _kind}
 
 
 def substrate(name: str) -> Substrate:
