@@ -1,8 +1,10 @@
 """What is asked of Docker about kind's nodes and networks, through its own client, which kind needs as well. Not databases."""
 
 import asyncio
+import ipaddress
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -22,6 +24,7 @@ OURS = "rundrill.kind"
 
 PATIENCE: Ns = 30 * SECOND
 ROUNDS = 20
+ATTEMPTS = 5
 NETWORK = "KIND_EXPERIMENTAL_DOCKER_NETWORK"
 """The variable by which kind is told which network to use (pkg/cluster/internal/providers/docker)."""
 
@@ -108,8 +111,53 @@ async def nodes(cluster: str) -> Sequence[Container]:
     return sorted(containers, key=lambda each: (not each.control_plane, each.name))
 
 
+class _Range(msgspec.Struct, frozen=True, rename="pascal"):
+    subnet: str
+    gateway: str = ""
+
+
+class _Ipam(msgspec.Struct, frozen=True, rename="pascal"):
+    config: tuple[_Range, ...]
+
+
+class _Described(msgspec.Struct, frozen=True):
+    ipam: _Ipam = msgspec.field(name="IPAM")
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A cluster's network: nodes have addresses of its first half, what we put in it those at its end."""
+
+    name: str
+    subnet: ipaddress.IPv4Network
+
+    @property
+    def gateway(self) -> str:
+        """This machine's address on it."""
+        return str(self.subnet[1])
+
+    @property
+    def nodes(self) -> str:
+        """Where Docker takes addresses from."""
+        return str(next(self.subnet.subnets()))
+
+    def address(self, number: int) -> str:
+        """The address of the thing of ours with that number, from 0 on."""
+        return str(self.subnet[-10 - number])
+
+
+async def network(cluster: str) -> Network:
+    """The network of a cluster that is up."""
+    (found,) = msgspec.json.decode(await done("network", "inspect", cluster), type=tuple[_Described, ...])
+    ranges = [ipaddress.ip_network(each.subnet) for each in found.ipam.config]
+    return Network(cluster, next(each for each in ranges if isinstance(each, ipaddress.IPv4Network)))
+
+
 async def have_network(cluster: str) -> None:
-    """Have a network of that name, ours. SubstrateError where there is one of somebody else's."""
+    """Have a network of that name, ours. SubstrateError where there is one of somebody else's.
+
+    Its range is one that Docker chose, given explicitly: only then may addresses be given to containers.
+    """
     if cluster in await _networks(f"label={OURS}"):
         return
     if cluster in await _networks():
@@ -117,7 +165,16 @@ async def have_network(cluster: str) -> None:
             f"the Docker network {cluster!r}: expected none, or one that we made; found somebody else's\n"
             f"    remove it: docker network rm {cluster}"
         )
-    await done("network", "create", "--label", f"{OURS}={cluster}", cluster)
+    for attempt in range(ATTEMPTS):
+        await done("network", "create", "--label", f"{OURS}={cluster}", cluster)
+        chosen = await network(cluster)
+        await done("network", "rm", cluster)
+        ours = ("--subnet", str(chosen.subnet), "--gateway", chosen.gateway, "--ip-range", chosen.nodes)
+        made = await docker("network", "create", "--label", f"{OURS}={cluster}", *ours, cluster)
+        if made.ok:
+            return
+        if attempt == ATTEMPTS - 1:  # each time somebody else was given that range in between
+            raise SubstrateError(f"docker network create: {made.stderr.strip()}")
 
 
 async def drop_network(cluster: str) -> None:
