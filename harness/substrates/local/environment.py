@@ -107,7 +107,9 @@ class LocalEnvironment:
         return self._cluster
 
     def peer(self, name: str) -> Peer:
-        """Where the workload or database of that name is reached, from inside."""
+        """Where the workload, database or exposed Service of that name is reached, from inside."""
+        if self._cluster and (exposed := self._cluster.exposed(name)):
+            return exposed
         addresses = self._site.addresses
         address = addresses.workloads.get(name) or addresses.fronts[name]
         if not self._site.layout.private:

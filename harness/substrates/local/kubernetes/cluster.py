@@ -10,7 +10,7 @@ import msgspec
 
 from harness.errors import SubstrateError
 from harness.model import topology
-from harness.ports import NodeState
+from harness.ports import NodeState, Peer
 from harness.substrates.local.kubernetes import binaries, control_plane, identities, places, template
 from harness.substrates.local.kubernetes.api import Api
 from harness.substrates.local.kubernetes.applying import Applying
@@ -71,6 +71,13 @@ class LocalCluster:
     def nodes(self) -> tuple[str, ...]:
         """The names of its nodes, the control plane's first."""
         return tuple(node.name for node in self._nodes)
+
+    def exposed(self, name: str) -> Peer | None:
+        """Where its exposed Service of that name is reached, from inside; None if there is none."""
+        for each in self._spec.exposed:
+            if each.name == name:
+                return Peer(f"{each.service or name}.{self._spec.namespace}.svc.{places.DOMAIN}", each.port)
+        return None
 
     def close(self) -> None:
         """Let go of what the harness holds of it; its programs end with the environment."""
