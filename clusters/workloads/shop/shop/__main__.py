@@ -1,11 +1,12 @@
-"""Start one process of the image: `python -m shop`, told by environment variables (shop.settings); ROLE=worker: the worker."""
+"""Start one process of the image: `python -m shop`, told by environment variables (shop.settings); ROLE=worker, ROLE=backup:
+the queue's worker, the backup job."""
 
 import logging
 import sys
 
 from aiohttp import web
 
-from shop import log, worker
+from shop import backup, log, worker
 from shop.database import Database
 from shop.metrics import Metrics
 from shop.settings import Settings
@@ -23,7 +24,13 @@ def main() -> int:
         logger.error("release %s does not start: no module named 'shop.checkout'", settings.version)
         return 1
     with once(settings):
-        return worker.work(settings) if settings.role == "worker" else serve(settings)
+        match settings.role:
+            case "worker":
+                return worker.work(settings)
+            case "backup":
+                return backup.back_up(settings)
+            case _:
+                return serve(settings)
 
 
 def serve(settings: Settings) -> int:

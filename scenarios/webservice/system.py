@@ -1,0 +1,75 @@
+"""The market as its runbook knows it: the stack `webservice` in the namespace `prod`, its database outside the cluster."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from harness.model.load import HttpProbe, LoadProfile, Task
+from harness.model.objectives import Objective
+from harness.model.topology import Cluster, Exposed, Postgres, Role, Topology
+from harness.model.units import milliseconds, seconds
+from harness.scenario import Operator
+
+_SCHEMA = (Path(__file__).resolve().parents[2] / "clusters/workloads/shop/schema.sql").read_text(encoding="utf-8")
+
+DATABASE = Postgres(
+    name="main",
+    database="market",
+    owner=Role("market_app", "market-secret"),
+    hosts=("market-db.internal",),
+    schema=_SCHEMA,
+)
+
+CLUSTER = Cluster(
+    stack="webservice",
+    namespace="prod",
+    variables=(
+        ("APP", "market"),
+        ("DATABASE_URL", "postgresql://market_app:market-secret@market-db.internal:5432/market"),
+        ("PAYMENT_LATENCY_S", "0"),
+        ("PIDFILE", ""),
+        ("POOL_SIZE", "5"),
+        ("REPLICAS", "2"),
+        ("SUSPENDED", "true"),
+    ),
+    exposed=(Exposed("market", 8080),),
+)
+
+
+def market(**variables: str) -> Topology:
+    """The market with these variables of its manifests changed."""
+    changed = tuple(sorted({**dict(CLUSTER.variables), **variables}.items()))
+    return Topology("webservice", databases=(DATABASE,), cluster=replace(CLUSTER, variables=changed))
+
+
+BROWSE = HttpProbe(indicator="browse", service="market", path="/products?category=7&limit=5", contains='"products"')
+ORDER = HttpProbe(
+    indicator="order",
+    service="market",
+    path="/orders",
+    body='{"customer": 7, "product": {n}, "quantity": 1}',
+    status=201,
+    contains='"id"',
+)
+PROBES = (BROWSE, ORDER)
+OBJECTIVES = (
+    Objective("browse", ratio=0.95, within=milliseconds(1000)),
+    Objective("order", ratio=0.95, within=milliseconds(1000)),
+)
+TRAFFIC = LoadProfile(
+    service="market",
+    tasks=(Task("/products?category={n}&limit=10", weight=3), Task("/orders?customer={n}")),
+    users=4,
+    pace=milliseconds(250),
+    timeout=seconds(5),
+)
+
+# The script that the runbook calls, as the repository of such a service has it.
+ROLLBACK = """\
+#!/bin/sh
+set -e
+namespace=${1:?namespace}
+revision=${2:+--to-revision=$2}
+kubectl -n "$namespace" rollout undo deploy/market-backend $revision
+kubectl -n "$namespace" rollout status deploy/market-backend --timeout=120s
+"""
+OPERATOR = Operator(files={"ops/scripts/rollback.sh": ROLLBACK})
