@@ -23,7 +23,7 @@ def drill(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Everything pytest finds in tests/: pure, virtual-time and real-server tests."""
-    session.install("-q", "-e", ".", *TEST)
+    session.install("-q", "-e", ".[stores]", *TEST)
     session.run("pytest", *session.posargs)
 
 
@@ -38,7 +38,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy, strict."""
-    session.install("-q", "-e", ".", "mypy", "scipy-stubs", "types-PyYAML")
+    session.install("-q", "-e", ".[stores]", "mypy", "scipy-stubs", "types-PyYAML")
     session.run("mypy")
 
 
@@ -53,7 +53,7 @@ def contracts(session: nox.Session) -> None:
 def proof(session: nox.Session) -> None:
     """What the harness says of itself, measured: known truth, spoilt ledgers, the gate's exact errors, A/A and negative
     controls on real servers, starvation. About 15 minutes on two quiet CPUs; docs/measuring.md has the figures."""
-    session.install("-q", "-e", ".", *TEST)
+    session.install("-q", "-e", ".[stores]", *TEST)
     proofs = ("tests/proof", "tests/checking/test_known_truth.py", "tests/probes/test_prober.py")
     session.run("pytest", "-q", *(session.posargs or proofs), env={"RUNDRILL_PROOF": "full"})
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
 from harness.checking import (
+    alerts,
     containment,
     durability,
     effect,
@@ -71,6 +72,7 @@ def judge(history: History) -> Verdict:
         findings.extend(_findings(crashes, name, check))
     timings = _attempt(crashes, "timings", lambda: _timings(history, when, alarm, series, outage)) or Timings()
     rta = _attempt(crashes, "timings", lambda: _rta(when, outage, people=people))
+    told = _attempt(crashes, "alerts", lambda: alerts.alerted(history, when)) or ()
     blind = any(f.check in (_MOMENTS, _SAMPLES) for f in crashes)
     return Verdict(
         trial=history.header.trial,
@@ -81,6 +83,7 @@ def judge(history: History) -> Verdict:
         timings=timings,
         rta=rta,
         loss=loss,
+        alerts=told,
     )
 
 

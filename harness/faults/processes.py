@@ -9,12 +9,13 @@ from typing import Literal, TypeGuard
 
 from harness import clock
 from harness.errors import FaultError, SubstrateError
-from harness.faults.scope import database, service, undone
-from harness.model.topology import Postgres, Workload
+from harness.faults.scope import server, service, undone
+from harness.model.topology import Workload
 from harness.model.units import Ns, milliseconds, seconds
-from harness.ports import Capability, Database, Injection, Seen, Service, Stage
+from harness.ports import Capability, Database, Injection, Seen, Service, Stage, Store
 
 Which = Literal["all", "one"]
+Target = Service | Database | Store
 
 _FELT_WITHIN: Ns = seconds(3)
 _LOOK: Ns = milliseconds(5)
@@ -22,7 +23,7 @@ _LOOK: Ns = milliseconds(5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
-    """Processes of `target`, a workload or a database, are sent `signal` ("KILL", "TERM", …).
+    """Processes of `target`, a workload, a database or a store, are sent `signal` ("KILL", "TERM", …).
 
     `which`: "all" of a workload's processes, or its first "one"; of a database "all" is the postmaster, with which its
     sessions end, and "one" the youngest of its children, for which the postmaster ends all sessions and recovers.
@@ -63,22 +64,22 @@ class Kill:
                 why=f"still there: {_pids(left)}" if left else "",
             )
 
-    async def _victims(self, target: Service | Database) -> Sequence[Seen]:
+    async def _victims(self, target: Target) -> Sequence[Seen]:
         found = await _running(target, self.target)
         roots = _roots(target, found)
         if self.which == "all":
             return roots
-        if not _is_database(target):
+        if _is_service(target):
             return roots[:1]
         children = [one for one in found if one.parent == roots[0].pid]
         if not children:
-            raise FaultError(f"{self.target}: expected a postmaster with children; it has none")
+            raise FaultError(f"{self.target}: expected a server with children; it has none")
         return [max(children, key=lambda one: (one.started, one.pid))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """Processes of `target`, a workload or a database, stand still (SIGSTOP): they neither answer nor close connections.
+    """Processes of `target`, a workload, a database or a store, stand still (SIGSTOP): they neither answer nor close connections.
 
     `which`: "all" of them, children included; or the first "one" of a workload's, and of a database the postmaster alone,
     so that sessions go on and nobody new gets in. When the fault ends, those that are still there go on (SIGCONT).
@@ -135,16 +136,20 @@ class Pause:
             )
 
 
-def _target(stage: Stage, name: str) -> Service | Database:
-    """The workload of that name, or the database."""
-    return service(stage, name) or database(stage, name)
+def _target(stage: Stage, name: str) -> Target:
+    """The workload of that name, or the database, or the store."""
+    return service(stage, name) or server(stage, name)
 
 
-def _is_database(target: Service | Database) -> TypeGuard[Database]:
-    return isinstance(target.spec, Postgres)
+def _is_service(target: Target) -> TypeGuard[Service]:
+    return isinstance(target.spec, Workload)
 
 
-async def _running(target: Service | Database, name: str) -> Sequence[Seen]:
+def _is_server(target: Target) -> TypeGuard[Database | Store]:
+    return not _is_service(target)
+
+
+async def _running(target: Target, name: str) -> Sequence[Seen]:
     """All its processes. FaultError if there are none."""
     try:
         found = await target.processes()
@@ -155,13 +160,13 @@ async def _running(target: Service | Database, name: str) -> Sequence[Seen]:
     return found
 
 
-def _roots(target: Service | Database, found: Sequence[Seen]) -> Sequence[Seen]:
-    """The processes that a workload consists of, or a database's postmaster: those whose parent is none of them."""
+def _roots(target: Target, found: Sequence[Seen]) -> Sequence[Seen]:
+    """The processes that a workload consists of, or the one of a server: those whose parent is none of them."""
     known = {(one.space, one.pid) for one in found}
-    return found[:1] if _is_database(target) else [one for one in found if (one.space, one.parent) not in known]
+    return found[:1] if not _is_service(target) else [one for one in found if (one.space, one.parent) not in known]
 
 
-async def _left(target: Service | Database, processes: Sequence[Seen]) -> Sequence[Seen]:
+async def _left(target: Target, processes: Sequence[Seen]) -> Sequence[Seen]:
     """Those of them that are still there, once they have had time to end."""
     left: list[Seen] = []
 
@@ -173,13 +178,13 @@ async def _left(target: Service | Database, processes: Sequence[Seen]) -> Sequen
     return left
 
 
-async def _running_again(target: Service | Database, killed: Sequence[Seen]) -> None:
+async def _running_again(target: Target, killed: Sequence[Seen]) -> None:
     """Have the substrate start what does not run; one process of several is brought back by restarting all. A server that
     has lost a child is up, and recovers by itself."""
     await _left(target, killed)  # one that has its signal and is still there would be taken for running
-    if _is_database(target):
+    if _is_server(target):
         await target.start()
-    elif isinstance(target.spec, Workload) and len(_roots(target, await target.processes())) < target.spec.processes:
+    elif _is_service(target) and len(_roots(target, await target.processes())) < target.spec.processes:
         await target.restart()
 
 

@@ -8,7 +8,7 @@ import psycopg.conninfo
 
 from harness.errors import FaultError
 from harness.model.units import SECOND, Ns, seconds, show
-from harness.ports import Database, Link, Service, Stage
+from harness.ports import Database, Link, Service, Stage, Store
 
 UNDOING: Ns = seconds(45)
 """How long undoing may take: longer than a server may take to start."""
@@ -77,6 +77,20 @@ def database(stage: Stage, name: str) -> Database:
     except KeyError:
         raise FaultError(
             f"expected a database {name!r} in the environment; its topology has none of that name"
+        ) from None
+
+
+def server(stage: Stage, name: str) -> Database | Store:
+    """The database or store of that name; FaultError if the environment has neither."""
+    try:
+        return stage.environment.database(name)
+    except KeyError:
+        pass
+    try:
+        return stage.environment.store(name)
+    except KeyError:
+        raise FaultError(
+            f"expected a database or store {name!r} in the environment; its topology has none of that name"
         ) from None
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from harness.model.alerting import AlertCondition
 from harness.model.design import Arm
 from harness.model.objectives import HumanTimes, Objective, Recovery
 from harness.model.source import Source
@@ -165,7 +166,8 @@ class StepTerms:
 class Terms:
     """What a trial is judged by, carried in its header so that it can be judged again without the scenario.
 
-    `period` is the probes' period in ns; `modes` the connection modes probed; `ledger` whether writes were recorded.
+    `period` is the probes' period in ns; `modes` the connection modes probed; `ledger` whether writes were recorded; `alerts`
+    are rules that are looked at beside it.
     """
 
     objectives: tuple[Objective, ...]
@@ -175,6 +177,7 @@ class Terms:
     period: Ns
     modes: tuple[Mode, ...] = (Mode.FRESH, Mode.POOLED)
     ledger: bool = False
+    alerts: tuple[AlertCondition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

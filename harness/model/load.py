@@ -2,6 +2,7 @@
 the worker processes, and the lines those write. Not the workers."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import msgspec
 
@@ -70,14 +71,19 @@ class LoadProfile:
 
 @dataclass(frozen=True, slots=True)
 class LedgerSpec:
-    """Numbered writes into `table` of `database` as `role`, one every `period` ns. The table has no unique key, so that
-    duplicates show; it is created with the environment, owned by the database's owner."""
+    """Numbered writes into `table` of `database` (a PostgreSQL database, or another store) as `role`, one every `period` ns.
+
+    There is no unique key, so that duplicates show. In PostgreSQL the table is created with the environment, owned by the
+    database's owner; in Redis it is a list, in MongoDB a collection, and there is no role. `concern` is what acknowledges a
+    write: a value of synchronous_commit; how many replicas have it (Redis, WAIT); `w`, `w+j` (MongoDB); "" the server's own.
+    """
 
     database: str
-    role: str
+    role: str = ""
     table: str = "rundrill_ledger"
     period: Ns = milliseconds(50)
     timeout: Ns = milliseconds(1000)
+    concern: str = ""
 
     def ddl(self) -> str:
         """SQL that creates the table, to be run by the database's owner; `role` may insert and read."""
@@ -91,6 +97,24 @@ class LedgerSpec:
 def quoted(identifier: str) -> str:
     """An SQL identifier, quoted."""
     return '"' + identifier.replace('"', '""') + '"'
+
+
+class StoreKind(StrEnum):
+    """By which protocol a ledger is written."""
+
+    POSTGRES = "postgres"
+    REDIS = "redis"
+    MONGO = "mongo"
+
+
+class LedgerTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a ledger is, as those say who reach it: `dsn` is libpq's, `redis://…` or `mongodb://…/database`; `table` the
+    table, key or collection; `concern` as LedgerSpec has it."""
+
+    dsn: str
+    table: str
+    kind: StoreKind = StoreKind.POSTGRES
+    concern: str = ""
 
 
 class ProberSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,8 +137,22 @@ class LedgerWork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     ledger: LedgerSpec
     dsn: str
+    kind: StoreKind = StoreKind.POSTGRES
     writer: str = "w1"
     bound: Ns = 600 * SECOND
+
+    @property
+    def target(self) -> LedgerTarget:
+        """Where it writes."""
+        return LedgerTarget(dsn=self.dsn, table=self.ledger.table, kind=self.kind, concern=self.ledger.concern)
+
+
+class LedgerRead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a process does that reads a ledger back: all of `target`, which is at `place`, within `timeout` ns."""
+
+    target: LedgerTarget
+    place: str = "primary"
+    timeout: Ns = 10 * SECOND
 
 
 class LoadWork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -41,6 +41,38 @@ class Postgres:
 
 
 @dataclass(frozen=True, slots=True)
+class Redis:
+    """A Redis or Valkey server.
+
+    `hosts` are the names it is known by; `settings` go to its configuration file (without any, nothing is on disk but what
+    SHUTDOWN saves); `password` is the default user's; `volume_mb` limits its own volume.
+    """
+
+    name: str
+    hosts: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+    password: str = ""
+    volume_mb: int = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Mongo:
+    """A MongoDB server (or what speaks its protocol) and the one database in it that the system uses.
+
+    `hosts` are the names it is known by; `journaled` makes every commit wait for the disk; `volume_mb` limits its volume.
+    """
+
+    name: str
+    database: str
+    hosts: tuple[str, ...] = ()
+    journaled: bool = False
+    volume_mb: int = 512
+
+
+Store = Redis | Mongo
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """A service of the system: `image` names a folder of clusters/workloads, `processes` stand behind one address.
 
@@ -91,12 +123,17 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The whole replica: what is brought up for one trial. Pods reach `databases` by their `hosts`."""
+    """The whole replica: what is brought up for one trial. Pods reach `databases` and `stores` by their `hosts`."""
 
     stack: str
     databases: tuple[Postgres, ...] = ()
     workloads: tuple[Workload, ...] = ()
     cluster: Cluster | None = None
+    stores: tuple[Store, ...] = ()
+
+    def store(self, name: str) -> Store | None:
+        """The Redis or MongoDB server of that name; None if there is none."""
+        return next((store for store in self.stores if store.name == name), None)
 
     def database(self, name: str) -> Postgres:
         """The database of that name; `KeyError` if there is none."""

@@ -127,6 +127,24 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Alerted:
+    """What would have become of one alert rule in a trial; times in ns since the fault call (without one: since steady).
+
+    `delay`: when it would have fired, None if it would not. `pending`: when it would have, had the outage lasted: its
+    condition held when observation ended. `cleared`: when its condition no longer held, after it fired. `series` is the
+    indicator in which it was first.
+    """
+
+    name: str
+    text: str
+    source: Source | None = None
+    series: str = ""
+    delay: Ns | None = None
+    pending: Ns | None = None
+    cleared: Ns | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """One trial, judged."""
 
@@ -138,6 +156,7 @@ class Verdict:
     timings: Timings = Timings()
     rta: Recovered | None = None
     loss: Loss | None = None
+    alerts: tuple[Alerted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

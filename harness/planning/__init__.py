@@ -9,7 +9,7 @@ from harness.errors import InputError, Problem, UnableError
 from harness.model.history import Terms
 from harness.model.runbook import Runbook, Step
 from harness.model.source import Source
-from harness.model.topology import Topology
+from harness.model.topology import Redis, Topology
 from harness.plan import Plan
 from harness.planning import checks
 from harness.planning.checks import Ground
@@ -79,7 +79,7 @@ def _select(draft: Draft, runbook: Runbook, follow: tuple[str, ...]) -> tuple[St
 def _replica(scenario: Scenario) -> Topology:
     """The system with what the drill adds: the ledger's table, made along with the schema, and clocks that can be moved."""
     topology = scenario.topology
-    if scenario.ledger is not None:
+    if scenario.ledger is not None and topology.store(scenario.ledger.database) is None:
         database = topology.database(scenario.ledger.database)
         topology = topology.with_database(replace(database, schema=f"{database.schema}\n{scenario.ledger.ddl()}"))
     if Capability.CLOCK in scenario.fault.needs:
@@ -93,6 +93,8 @@ def _topology_needs(scenario: Scenario) -> frozenset[Capability]:
         needs.add(Capability.POSTGRES)
         if database.standbys:
             needs.add(Capability.STANDBY)
+    for store in scenario.topology.stores:
+        needs.add(Capability.REDIS if isinstance(store, Redis) else Capability.MONGO)
     if scenario.topology.cluster:
         needs.add(Capability.KUBERNETES)
     if scenario.fault.links:

@@ -1,12 +1,13 @@
 """What is wrong with a scenario before anything runs: objectives, references, and commands that a substrate cannot run."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from harness.checking import windows
 from harness.errors import Problem
-from harness.model.load import HttpProbe, SqlProbe, TcpProbe
-from harness.model.topology import Exposed, Topology
+from harness.model.load import HttpProbe, LedgerSpec, SqlProbe, TcpProbe
+from harness.model.topology import Exposed, Mongo, Redis, Topology
 from harness.model.units import show
 from harness.planning.draft import Draft, short
 from harness.ports import Capability
@@ -66,6 +67,7 @@ def objectives(scenario: Scenario) -> Iterable[Problem]:
 def references(scenario: Scenario) -> Iterable[Problem]:
     """Probes, load, ledger and operator name only what the topology has."""
     databases = {db.name for db in scenario.topology.databases}
+    stores = {store.name for store in scenario.topology.stores}
     services = {w.name for w in scenario.topology.workloads} | {e.name for e in _exposed(scenario.topology)}
     asked: list[tuple[str, str, set[str]]] = []
     for probe in scenario.probes:
@@ -75,11 +77,12 @@ def references(scenario: Scenario) -> Iterable[Problem]:
             case SqlProbe():
                 asked.append((f"the probe `{probe.indicator}`", probe.database, databases))
             case TcpProbe():
-                asked.append((f"the probe `{probe.indicator}`", probe.peer, services | databases))
+                asked.append((f"the probe `{probe.indicator}`", probe.peer, services | databases | stores))
     if scenario.load:
         asked.append(("the load", scenario.load.service, services))
     if scenario.ledger:
-        asked.append(("the ledger", scenario.ledger.database, databases))
+        asked.append(("the ledger", scenario.ledger.database, databases | stores))
+        yield from _ledger(scenario.ledger, scenario.topology)
     if scenario.operator.database:
         asked.append(("the operator's SQL", scenario.operator.database, databases))
     for who, name, there in asked:
@@ -89,6 +92,24 @@ def references(scenario: Scenario) -> Iterable[Problem]:
                 None,
                 f"it has: {', '.join(sorted(there)) or 'none'}",
             )
+
+
+def _ledger(ledger: LedgerSpec, topology: Topology) -> Iterable[Problem]:
+    """A role or a write concern that the ledger's store does not know."""
+    match topology.store(ledger.database):
+        case Redis():
+            concern, expected, roleless = r"\d*", "a number of replicas", True
+        case Mongo():
+            concern, expected, roleless = r"((\d+|majority)(\+j)?)?", "a number or `majority`, with `+j`", True
+        case None:
+            values = "on, off, local, remote_write or remote_apply"
+            concern, expected, roleless = r"(on|off|local|remote_write|remote_apply)?", values, False
+    if not re.fullmatch(concern, ledger.concern):
+        yield Problem(f"the ledger's concern `{ledger.concern}`: `{ledger.database}` expects {expected}", None)
+    if roleless and ledger.role:
+        yield Problem(f"the ledger's role `{ledger.role}`: `{ledger.database}` is written without one", None)
+    if not roleless and not ledger.role:
+        yield Problem(f"the ledger in `{ledger.database}` is written by no role", None, 'set LedgerSpec(role="…")')
 
 
 def _exposed(topology: Topology) -> Sequence[Exposed]:

@@ -165,9 +165,7 @@ class Draft:
         """A host name of the system in a command needs names of the environment's own. PostgreSQL's clients do without: where
         there is one server, their environment says at which address it is, whatever its name."""
         topology = self.scenario.topology
-        named = [database.hosts for database in topology.databases] + [
-            workload.hosts for workload in topology.workloads
-        ]
+        named = [each.hosts for each in (*topology.databases, *topology.stores, *topology.workloads)]
         hosts = [host for each in named for host in each]
         naming = [each for each in command.invocations if any(host in word for word in each.argv for host in hosts)]
         told = len(topology.databases) == 1 and naming and all(each.program in _LIBPQ for each in naming)

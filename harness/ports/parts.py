@@ -66,6 +66,44 @@ class Database(Protocol):
         ...
 
 
+class Store(Protocol):
+    """One Redis or MongoDB server that is up."""
+
+    @property
+    def spec(self) -> topology.Store:
+        """What was asked for."""
+        ...
+
+    async def up(self) -> bool:
+        """Whether its process runs."""
+        ...
+
+    async def processes(self) -> Sequence[Seen]:
+        """The server, then all below it, parents first; none if it is down."""
+        ...
+
+    async def signal(self, processes: Sequence[Seen], number: int) -> None:
+        """Send a signal to those of its processes that still run, in that order."""
+        ...
+
+    @property
+    def dsn(self) -> str:
+        """Where it is itself, past any faulty link, as programs inside reach it (`redis://…`, `mongodb://…/database`)."""
+        ...
+
+    async def start(self) -> None:
+        """Start it if it is down, and return when it answers; SubstrateError with its log if it does not."""
+        ...
+
+    async def stop(self) -> None:
+        """Have it shut down in good order."""
+        ...
+
+    async def log_tail(self, lines: int = 20) -> str:
+        """The last lines of its log."""
+        ...
+
+
 class Service(Protocol):
     """One workload that is up: several processes behind one address."""
 
@@ -88,7 +126,7 @@ class Service(Protocol):
 
 
 class Link(Protocol):
-    """The network path to one database, through a proxy whose behaviour can be set (needs LINKS)."""
+    """The network path to one database or store, through a proxy whose behaviour can be set (needs LINKS)."""
 
     async def set(
         self,

@@ -10,7 +10,7 @@ from harness.errors import Problem
 from harness.model.history import Reading, Sample, Write
 from harness.model.topology import Topology
 from harness.model.units import Ns
-from harness.ports.parts import Cluster, Database, Link, Peer, Service
+from harness.ports.parts import Cluster, Database, Link, Peer, Service, Store
 from harness.ports.programs import Completed, Process
 
 
@@ -20,6 +20,8 @@ class Capability(StrEnum):
     PROCESSES = "real processes"
     POSTGRES = "PostgreSQL"
     STANDBY = "streaming replicas"
+    REDIS = "Redis or Valkey"
+    MONGO = "the MongoDB protocol"
     SHELL = "a contained shell"
     NAMES = "private host names"
     VOLUMES = "size-limited volumes"
@@ -55,6 +57,10 @@ class Environment(Protocol):
 
     def database(self, name: str) -> Database:
         """The database of that name; KeyError if the topology has none."""
+        ...
+
+    def store(self, name: str) -> Store:
+        """The Redis or MongoDB server of that name; KeyError if the topology has none."""
         ...
 
     def service(self, name: str) -> Service:

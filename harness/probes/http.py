@@ -1,10 +1,10 @@
 """HTTP questions: one request, its payload checked. When they are asked is harness.probes.prober's business."""
 
 import asyncio
-import errno
 
 import aiohttp
 
+from harness.measuring.network import network_reason
 from harness.model.history import Mode
 from harness.model.load import HttpProbe
 from harness.model.units import SECOND, Ns
@@ -75,20 +75,3 @@ def reason(error: BaseException) -> str:
             return network_reason(error)
         case _:
             return "protocol"
-
-
-def network_reason(error: OSError) -> str:
-    """What went wrong with a connection, in a word."""
-    match error.errno:
-        case errno.ECONNREFUSED:
-            return "refused"
-        case errno.ECONNRESET | errno.EPIPE | errno.ECONNABORTED:
-            return "reset"
-        case errno.EHOSTUNREACH | errno.ENETUNREACH | errno.ENETDOWN:
-            return "unreachable"
-        case errno.ETIMEDOUT:
-            return "timeout"
-        case None:
-            return "closed"
-        case _:
-            return errno.errorcode.get(error.errno, "failed").lower()

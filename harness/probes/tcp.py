@@ -3,9 +3,9 @@
 import asyncio
 from contextlib import suppress
 
+from harness.measuring.network import network_reason
 from harness.model.history import Mode
 from harness.model.units import SECOND, Ns
-from harness.probes.http import network_reason
 
 
 class TcpAsker:

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-import psycopg.conninfo
 
 from harness import codec
 from harness.errors import InstrumentError
+from harness.load import reaching
 from harness.load.driver import driving
-from harness.load.ledger import read_back
 from harness.measuring.lines import read_ledger, read_samples
 from harness.model.history import Name, Phase, Reading, Sample, Write
 from harness.model.load import (
@@ -98,13 +97,11 @@ class Sampling:
             self._read(self._instrument.reading())
             return
         await self._end("ledger")
-        database = environment.database(spec.database)
         try:
-            reading = await read_back(database.conninfo(dbname=database.spec.database), spec.table)
+            async for reading in reaching.readings(self.plan.topology, environment, spec):
+                self._read(reading)
         except InstrumentError as error:
             self.recorder.record(Name.LEDGER, Phase.FAIL, {"why": str(error)})
-            return
-        self._read(reading)
 
     def _read(self, reading: Reading) -> None:
         self.recorder.reading(reading)
@@ -125,7 +122,9 @@ class Sampling:
         await self._start("prober", environment, "harness.probes.prober", prober, "samples.jsonl")
         spec = self.plan.scenario.ledger
         if spec is not None:
-            work = LedgerWork(ledger=spec, dsn=_dsn(self.plan, environment, spec.database, spec.role), bound=bound)
+            topology = self.plan.topology
+            dsn = reaching.dsn(topology, environment, spec.database, role=spec.role)
+            work = LedgerWork(ledger=spec, dsn=dsn, kind=reaching.kind(topology, spec.database), bound=bound)
             await self._start("ledger", environment, "harness.load.ledger", work, "ledger.jsonl")
 
     async def _start(self, name: str, environment: Environment, module: str, spec: msgspec.Struct, file: str) -> None:
@@ -229,11 +228,11 @@ async def _watched(sampling: Sampling) -> AsyncIterator[None]:
 
 def _prober(plan: Plan, environment: Environment, bound: Ns) -> ProberSpec:
     topology = plan.scenario.topology
-    names = [workload.name for workload in topology.workloads] + [database.name for database in topology.databases]
+    names = [each.name for each in (*topology.workloads, *topology.databases, *topology.stores)]
     names += [exposed.name for exposed in (topology.cluster.exposed if topology.cluster else ())]
     peers = {name: environment.peer(name) for name in names}
     dsns = {
-        f"{probe.database}/{probe.role}": _dsn(plan, environment, probe.database, probe.role)
+        f"{probe.database}/{probe.role}": reaching.dsn(topology, environment, probe.database, role=probe.role)
         for probe in plan.scenario.probes
         if isinstance(probe, SqlProbe)
     }
@@ -244,16 +243,6 @@ def _prober(plan: Plan, environment: Environment, bound: Ns) -> ProberSpec:
         period=plan.terms.period,
         modes=plan.terms.modes,
         bound=bound,
-    )
-
-
-def _dsn(plan: Plan, environment: Environment, database: str, role: str) -> str:
-    """How a worker connects, from inside: over TCP, as the application would."""
-    spec = plan.scenario.topology.database(database)
-    peer = environment.peer(database)
-    passwords = {each.name: each.password for each in (spec.owner, *spec.roles)}
-    return psycopg.conninfo.make_conninfo(
-        host=peer.host, port=peer.port, dbname=spec.database, user=role, password=passwords.get(role) or None
     )
 
 

@@ -11,7 +11,20 @@ from harness.clock import now
 from harness.errors import FaultError, Problem, SubstrateError
 from harness.model.topology import Postgres, Topology, Workload
 from harness.model.units import SECOND, Ns
-from harness.ports import Capability, Cluster, Completed, Database, Injection, Link, Peer, Process, Room, Seen, Service
+from harness.ports import (
+    Capability,
+    Cluster,
+    Completed,
+    Database,
+    Injection,
+    Link,
+    Peer,
+    Process,
+    Room,
+    Seen,
+    Service,
+    Store,
+)
 from harness.substrates import labels
 from harness.substrates.modelled import Model, Reaction, System
 
@@ -168,6 +181,10 @@ class SimulatedEnvironment:
     def database(self, name: str) -> Database:
         """A specification; KeyError if the topology has none of that name."""
         return self._databases[name]
+
+    def store(self, name: str) -> Store:
+        """KeyError: nothing but PostgreSQL is modelled."""
+        raise KeyError(name)
 
     def service(self, name: str) -> Service:
         """A specification; KeyError if the topology has none of that name."""

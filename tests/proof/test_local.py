@@ -25,7 +25,7 @@ from harness.load.ledger import read_back
 from harness.measuring.lines import read_ledger
 from harness.model.design import BASELINE, CONTROL, TREATED, Trial
 from harness.model.history import Event, History, Name, Phase
-from harness.model.load import LedgerSpec, LedgerWork
+from harness.model.load import LedgerSpec, LedgerTarget, LedgerWork
 from harness.model.topology import Postgres, Role, Topology
 from harness.model.units import seconds
 from harness.model.verdict import Loss, Outcome, Status
@@ -104,7 +104,7 @@ async def acknowledged(folder: Path, *, at_least: int) -> None:
 async def lost(environment: Environment, folder: Path, *, read_from: str, called: int) -> Loss:
     """What the checker makes of the ledger's own file and a strong read of that server."""
     database = environment.database(read_from)
-    reading = await read_back(database.conninfo(dbname="store"), LEDGER.table)
+    reading = await read_back(LedgerTarget(dsn=database.conninfo(dbname="store"), table=LEDGER.table))
     writes = codec.writes_of(read_ledger(folder / "ledger.jsonl")[0], "ledger.jsonl")
     fault = Event(0, called, "harness", Phase.INVOKE, Name.FAULT)
     history = History(header(CONTROL, terms(ledger=True, rpo=0)), (fault,), writes=writes, readings=(reading,))

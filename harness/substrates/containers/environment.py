@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.model.units import Ns
-from harness.ports import Cluster, Completed, Instrument, Peer, Process
+from harness.ports import Cluster, Completed, Instrument, Peer, Process, Store
 from harness.substrates.containers.database import ContainerDatabase
 from harness.substrates.containers.doors import DoorLink
 from harness.substrates.containers.service import ContainerService
@@ -60,6 +60,10 @@ class ContainerEnvironment:
     def database(self, name: str) -> ContainerDatabase:
         """The database of that name; KeyError if the topology has none."""
         return self._databases[name]
+
+    def store(self, name: str) -> Store:
+        """KeyError: it brings up none."""
+        raise KeyError(name)
 
     def service(self, name: str) -> ContainerService:
         """The workload of that name; KeyError if the topology has none."""

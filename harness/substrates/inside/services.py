@@ -23,8 +23,8 @@ Wait = Generator[None, None, str]
 
 
 class Ready(TypedDict):
-    """How it is known to be up: `pidfile` of a postmaster, or `path` answered at `host`:`port` by every process; with port 0
-    whoever started it finds out."""
+    """How it is known to be up: `pidfile` of a postmaster, or `path` answered at `host`:`port` by every process; without
+    a path it is enough that they listen; with port 0 whoever started it finds out."""
 
     pidfile: str
     host: str
@@ -175,7 +175,7 @@ class Service:
                 yield self._postmaster_up()
         while ready["port"] and _listeners(ready, self._proc) < self.spec["processes"]:
             yield False
-        answered = not ready["port"]
+        answered = not (ready["port"] and ready["path"])
         while not answered:
             answered = yield from _asked(ready)
         while True:

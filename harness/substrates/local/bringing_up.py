@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import harness
 from harness import execution
 from harness.errors import SubstrateError
-from harness.model.topology import Cluster, Topology
+from harness.model.topology import Cluster, Redis, Topology
 from harness.model.units import SECOND, Ns
 from harness.ports import Capability
 from harness.substrates import inside, labels
@@ -24,15 +24,18 @@ from harness.substrates.inside.root import Plan, Volume
 from harness.substrates.inside.spawn import Confinement
 from harness.substrates.journal import Journal
 from harness.substrates.local import layout as places
-from harness.substrates.local import machine, postgres
+from harness.substrates.local import machine, mongo, postgres, redis
 from harness.substrates.local.channel import Channel
 from harness.substrates.local.environment import LocalEnvironment
 from harness.substrates.local.kubernetes import binaries
 from harness.substrates.local.kubernetes import places as kubernetes_places
 from harness.substrates.local.layout import Addresses, Isolation, Layout, Users, open_to_all
 from harness.substrates.local.link import LocalLink
+from harness.substrates.local.mongo import LocalMongo
 from harness.substrates.local.postgres import LocalDatabase
+from harness.substrates.local.redis import LocalRedis
 from harness.substrates.local.site import Site
+from harness.substrates.local.stores import LocalStore
 from harness.substrates.local.workloads import LocalService, images
 
 if TYPE_CHECKING:
@@ -183,7 +186,7 @@ async def _moved(isolation: Isolation) -> tuple[tuple[str, str], ...]:
     """Where what we bring along has another name inside: see Layout."""
     if isolation is Isolation.NAMESPACES:
         return tuple((folder, places.MOVED + folder) for folder in places.EMPTIED)
-    return await postgres.readable() if os.getuid() == 0 else ()
+    return (*await postgres.readable(), *await redis.readable()) if os.getuid() == 0 else ()
 
 
 def _programs(*more: str) -> Sequence[str]:
@@ -213,6 +216,10 @@ def _root(
     hostname = topology.stack[:HOSTNAME_MAX] or "rundrill"
     volumes = [
         Volume(path=f"/var/lib/postgresql/{server.name}", mib=server.volume_mb) for server in places.servers(topology)
+    ]
+    volumes += [
+        Volume(path=f"{redis.HOME if isinstance(store, Redis) else mongo.HOME}/{store.name}", mib=store.volume_mb)
+        for store in topology.stores
     ]
     return Plan(
         hostname=hostname,
@@ -271,7 +278,7 @@ def _furnish(site: Site) -> None:
         site.own_file(f"{places.TOOLS}/{name}", f'#!/bin/sh\nexec {words} "$@"\n', site.users.ours, mode=0o755)
     if site.topology.cluster:
         layout.seen(f"{places.TOOLS}/kubectl").symlink_to(f"{kubernetes_places.PROGRAMS}/kubectl")
-    for name, path in postgres.programs().items():
+    for name, path in {**postgres.programs(), **redis.programs()}.items():
         layout.seen(f"{places.TOOLS}/{name}").symlink_to(layout.program(path))
 
 
@@ -291,13 +298,17 @@ def _empty(site: Site, linked: frozenset[str], *, folder: Path, tables: Sequence
     for spec in site.topology.databases:
         for server in places.with_standbys(spec):
             databases[server.name] = LocalDatabase(server, site, primary=databases.get(spec.name))
-    if unknown := linked - set(databases):
-        raise SubstrateError(f"links: expected names of databases; found {', '.join(sorted(unknown))}")
+    stores: dict[str, LocalStore] = {
+        spec.name: LocalRedis(spec, site) if isinstance(spec, Redis) else LocalMongo(spec, site)
+        for spec in site.topology.stores
+    }
+    if unknown := linked - set(databases) - set(stores):
+        raise SubstrateError(f"links: expected names of databases or stores; found {', '.join(sorted(unknown))}")
     services = {spec.name: LocalService(spec, site) for spec in site.topology.workloads}
     links = {name: LocalLink(name, site) for name in linked}
     wanted = site.topology.cluster
     cluster = _cluster_of(wanted, site, folder, tables) if wanted else None
-    return LocalEnvironment(site, databases=databases, services=services, links=links, cluster=cluster)
+    return LocalEnvironment(site, databases=databases, stores=stores, services=services, links=links, cluster=cluster)
 
 
 def _cluster_of(spec: Cluster, site: Site, folder: Path, tables: Sequence[Path]) -> "LocalCluster":
@@ -318,9 +329,10 @@ async def _fill(environment: LocalEnvironment, site: Site) -> None:
         for name, front in site.addresses.fronts.items()
         if front != site.addresses.databases[name]
     ]
+    stores = [_store(environment.store(spec.name)) for spec in topology.stores]
     services = [_service(environment.service(spec.name)) for spec in topology.workloads]
     kubernetes = [environment.cluster.start()] if topology.cluster else []
-    await _together(*clusters, *links, *services, *kubernetes)
+    await _together(*clusters, *stores, *links, *services, *kubernetes)
 
 
 async def _together(*jobs: Coroutine[None, None, None]) -> None:
@@ -343,6 +355,11 @@ async def _cluster(members: Sequence[LocalDatabase]) -> None:
 async def _database(database: LocalDatabase) -> None:
     await database.prepare()
     await database.start()
+
+
+async def _store(store: LocalStore) -> None:
+    await store.prepare()
+    await store.start()
 
 
 async def _service(service: LocalService) -> None:

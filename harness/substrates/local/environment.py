@@ -10,12 +10,14 @@ from harness.errors import SubstrateError
 from harness.model.units import Ns
 from harness.ports import Completed, Instrument, Peer
 from harness.substrates.inside.spawn import Program as Order
+from harness.substrates.local import redis
 from harness.substrates.local.channel import Program
 from harness.substrates.local.kubernetes.places import OPERATORS
 from harness.substrates.local.layout import HOME, TOOLS, Isolation
 from harness.substrates.local.link import LocalLink
 from harness.substrates.local.postgres import LocalDatabase
 from harness.substrates.local.site import Site
+from harness.substrates.local.stores import LocalStore
 from harness.substrates.local.workloads import LocalService
 
 if TYPE_CHECKING:
@@ -28,17 +30,19 @@ NOT_FOUND = 127
 class LocalEnvironment:
     """Fulfils ports.Environment."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of an environment
         self,
         site: Site,
         *,
         databases: Mapping[str, LocalDatabase],
         services: Mapping[str, LocalService],
         links: Mapping[str, LocalLink],
+        stores: Mapping[str, LocalStore] | None = None,
         cluster: "LocalCluster | None" = None,
     ) -> None:
         self._site = site
         self._databases = databases
+        self._stores = stores or {}
         self._services = services
         self._links = links
         self._cluster = cluster
@@ -82,7 +86,7 @@ class LocalEnvironment:
         """The command by which a person enters it, to find what its operator would; empty with process isolation."""
         if not self._site.layout.private:
             return ""
-        first, names = self._site.pid, [*self._services, *self._databases]
+        first, names = self._site.pid, [*self._services, *self._databases, *self._stores]
         member = next((pid for name in names for pid in self._site.pids(name)), first)
         spaces = f"nsenter -t {first} -U -m -n -i -u --pid=/proc/{member}/ns/pid --preserve-credentials"
         return f"{spaces} env HOME={self._operators['HOME']} PATH={self._operators['PATH']} bash"
@@ -90,6 +94,10 @@ class LocalEnvironment:
     def database(self, name: str) -> LocalDatabase:
         """The database of that name; KeyError if the topology has none."""
         return self._databases[name]
+
+    def store(self, name: str) -> LocalStore:
+        """The Redis or MongoDB server of that name; KeyError if the topology has none."""
+        return self._stores[name]
 
     def service(self, name: str) -> LocalService:
         """The workload of that name; KeyError if the topology has none."""
@@ -107,14 +115,16 @@ class LocalEnvironment:
         return self._cluster
 
     def peer(self, name: str) -> Peer:
-        """Where the workload, database or exposed Service of that name is reached, from inside."""
+        """Where the workload, database, store or exposed Service of that name is reached, from inside."""
         if self._cluster and (exposed := self._cluster.exposed(name)):
             return exposed
         addresses = self._site.addresses
         address = addresses.workloads.get(name) or addresses.fronts[name]
         if not self._site.layout.private:
             return Peer(address.host, address.port)
-        spec = self._services[name].spec if name in self._services else self._databases[name].spec
+        known: tuple[Mapping[str, LocalService | LocalDatabase | LocalStore], ...]
+        known = (self._services, self._databases, self._stores)
+        spec = next(group[name].spec for group in known if name in group)
         return Peer(spec.hosts[0] if spec.hosts else name, address.port)
 
     @property
@@ -185,6 +195,7 @@ class LocalEnvironment:
             **self._site.base_environment(),
             **self._site.client_environment(),
             **self._site.under_any_name,
+            **redis.client_environment(self._site.topology),
             "PATH": f"{layout.path(TOOLS)}:{self._site.base_environment()['PATH']}",
             "HOME": layout.path(HOME),
             "USER": "operator",

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Self
 
 from harness.errors import SubstrateError
-from harness.model.topology import Postgres, Topology
+from harness.model.topology import Mongo, Postgres, Redis, Store, Topology
 from harness.substrates.inside.spawn import Identity
 
 POSTGRES_PORT = 5432
+REDIS_PORT = 6379
+MONGO_PORT = 27017
 NOBODY = 65534
 SOCKETS = "/run/postgresql"
 HOME = "/home/operator"
@@ -97,6 +99,8 @@ class Users:
 
     ours: Identity
     postgres: Identity
+    redis: Identity
+    mongo: Identity
     app: Identity
     operator: Identity
     unreadable: str = ""
@@ -112,6 +116,8 @@ class Users:
             return cls(
                 ours=ours,
                 postgres=Identity(uid=999, gid=999, nested=True, apart=False, hidden=False, confined=False),
+                redis=Identity(uid=997, gid=997, nested=True, apart=False, hidden=False, confined=False),
+                mongo=Identity(uid=996, gid=996, nested=True, apart=False, hidden=False, confined=False),
                 app=Identity(uid=998, gid=998, nested=True, apart=False, hidden=False, confined=False),
                 operator=Identity(uid=1000, gid=1000, nested=True, apart=True, hidden=False, confined=False),
             )
@@ -121,7 +127,9 @@ class Users:
         unreadable = next((str(path) for path in needed if not open_to_all(Path(path))), "")
         operator = Identity(uid=number, gid=number, nested=False, apart=False, hidden=False, confined=True)
         app = ours if unreadable else server
-        return cls(ours=ours, postgres=server, app=app, operator=operator, unreadable=unreadable)
+        return cls(
+            ours=ours, postgres=server, redis=server, mongo=app, app=app, operator=operator, unreadable=unreadable
+        )
 
 
 def open_to_all(path: Path) -> bool:
@@ -146,6 +154,8 @@ ACCOUNTS = """\
 root:x:0:0:root:/root:/bin/bash
 postgres:x:999:999:PostgreSQL:/var/lib/postgresql:/bin/bash
 app:x:998:998:application:/srv:/bin/bash
+redis:x:997:997:Redis:/var/lib/redis:/usr/sbin/nologin
+mongodb:x:996:996:MongoDB:/var/lib/mongodb:/usr/sbin/nologin
 operator:x:1000:1000:operator:/home/operator:/bin/bash
 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 """
@@ -154,6 +164,8 @@ GROUP = """\
 root:x:0:
 postgres:x:999:
 app:x:998:
+redis:x:997:
+mongodb:x:996:
 operator:x:1000:
 nogroup:x:65534:
 """
@@ -177,7 +189,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where each database listens, where its names lead to (a proxy, if its link can be faulty), and each workload."""
+    """Where each database and store listens, where its names lead to (a proxy, if its link can be faulty), and each workload."""
 
     databases: Mapping[str, Address]
     fronts: Mapping[str, Address]
@@ -195,14 +207,25 @@ def servers(topology: Topology) -> tuple[Postgres, ...]:
     return tuple(server for database in topology.databases for server in with_standbys(database))
 
 
+def port(store: Store) -> int:
+    """The port that such a server is known for."""
+    match store:
+        case Redis():
+            return REDIS_PORT
+        case Mongo():
+            return MONGO_PORT
+
+
 def allot(topology: Topology, links: frozenset[str], *, private: bool) -> Addresses:
     """Addresses for everything: its own and the port it is known for where the network is private, else free ports."""
-    names = [server.name for server in servers(topology)]
+    ports_of = {server.name: POSTGRES_PORT for server in servers(topology)}
+    ports_of |= {store.name: port(store) for store in topology.stores}
+    names = list(ports_of)
     services = topology.workloads
     if private:
         loopback = "10.0" if topology.cluster else "127.0"  # pods have a loopback of their own
-        databases = {name: Address(f"{loopback}.1.{number}", POSTGRES_PORT) for number, name in enumerate(names, 1)}
-        proxies = {name: Address(f"{loopback}.3.{number}", POSTGRES_PORT) for number, name in enumerate(names, 1)}
+        databases = {name: Address(f"{loopback}.1.{number}", ports_of[name]) for number, name in enumerate(names, 1)}
+        proxies = {name: Address(f"{loopback}.3.{number}", ports_of[name]) for number, name in enumerate(names, 1)}
         workloads = {service.name: Address(f"{loopback}.2.{n}", service.port) for n, service in enumerate(services, 1)}
     else:
         ports = iter(free_ports(2 * len(names) + len(services)))
@@ -238,7 +261,7 @@ def hosts_file(topology: Topology, addresses: Addresses, hostname: str) -> str:
     lines = [f"127.0.0.1 localhost {hostname}"]
     lines += [
         f"{addresses.fronts[server.name].host} {' '.join(dict.fromkeys((*server.hosts, server.name)))}"
-        for server in servers(topology)
+        for server in (*servers(topology), *topology.stores)
     ]
     lines += [
         f"{addresses.workloads[service.name].host} {' '.join(dict.fromkeys((*service.hosts, service.name)))}"

@@ -10,7 +10,7 @@ from harness.errors import InputError, Problem
 from harness.model.units import SECOND
 from harness.ports import Capability
 from harness.substrates.inside import kernel
-from harness.substrates.local import postgres
+from harness.substrates.local import mongo, postgres, redis
 from harness.substrates.local.kubernetes import binaries
 from harness.substrates.local.layout import SYSTEM_PATH, Isolation, own_user
 
@@ -91,6 +91,8 @@ def provides() -> frozenset[Capability]:
         found -= {Capability.POSTGRES, Capability.STANDBY, Capability.CLOCK, Capability.LINKS}
     if not postgres.faketime():
         found.discard(Capability.CLOCK)
+    found |= {Capability.REDIS} if not redis.lacking() else set()
+    found |= {Capability.MONGO} if not mongo.lacking() else set()
     if isolation() is Isolation.NAMESPACES:
         clusters = set() if _no_clusters() else {Capability.KUBERNETES}
         return frozenset(found | _NEEDING_NAMESPACES | {Capability.SHELL} | clusters)
@@ -115,6 +117,9 @@ def problem(capability: Capability) -> Problem:
             return Problem(f"{missing}: {why}", remedy=remedy)
         case Capability.DOCKER:
             return Problem(missing, remedy="choose another substrate")
+        case Capability.REDIS | Capability.MONGO:
+            missed = redis.lacking() if capability is Capability.REDIS else mongo.lacking()
+            return Problem(f"{missing}: it needs {missed}", remedy="pip install 'rundrill[stores]'")
         case Capability.SHELL:
             return Problem(f"{missing}: neither namespaces nor Landlock (Linux 5.13)", remedy=namespaces_remedy())
         case Capability.CLOCK if not postgres.faketime():

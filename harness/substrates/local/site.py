@@ -23,6 +23,7 @@ from harness.substrates.local.layout import (
     Addresses,
     Layout,
     Users,
+    port,
     servers,
 )
 
@@ -99,13 +100,15 @@ class Site:
         return env | ({"PGPASSWORD": first.owner.password} if owner else {})
 
     def rewritten(self, value: str) -> str:
-        """A workload's variable with names of databases replaced by where they are, where names cannot resolve."""
+        """A workload's variable with names of databases and stores replaced by where they are, where names cannot resolve."""
         if self.layout.private:
             return value
-        for server in servers(self.topology):
+        usual = {server.name: POSTGRES_PORT for server in servers(self.topology)}
+        usual |= {store.name: port(store) for store in self.topology.stores}
+        for server in (*servers(self.topology), *self.topology.stores):
             front = self.addresses.fronts[server.name]
             for name in sorted((*server.hosts, server.name), key=len, reverse=True):
-                value = value.replace(f"{name}:{POSTGRES_PORT}", f"{front.host}:{front.port}")
+                value = value.replace(f"{name}:{usual[server.name]}", f"{front.host}:{front.port}")
         return value
 
     def pids(self, name: str) -> tuple[int, ...]:

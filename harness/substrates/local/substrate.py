@@ -8,7 +8,7 @@ from harness import execution
 from harness.errors import Problem
 from harness.model.topology import Topology
 from harness.ports import Capability, Environment
-from harness.substrates.local import machine, postgres
+from harness.substrates.local import machine, postgres, redis
 from harness.substrates.local.bringing_up import environment
 
 OWN_TOOLS = frozenset({"service", "systemctl", "sudo"})
@@ -39,7 +39,11 @@ class Local:
 
     def tool(self, program: str) -> bool:
         """Whether the operator's shell in its environments has that program."""
-        return program in OWN_TOOLS or program in postgres.programs() or execution.installed(program)
+        return (
+            program in OWN_TOOLS
+            or program in {**postgres.programs(), **redis.programs()}
+            or execution.installed(program)
+        )
 
     def environment(
         self, topology: Topology, *, run: str, folder: Path, links: frozenset[str] = frozenset()
