@@ -1,0 +1,95 @@
+"""A real API server, and nothing else of a cluster, for a test in namespaces: etcd and kube-apiserver on the environment's addresses."""
+
+import asyncio
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from harness.substrates.inside import kernel
+from harness.substrates.local.kubernetes import binaries, control_plane, identities, places
+from harness.substrates.network import api, links
+from harness.substrates.network.api import Api
+
+OFFLINE = Path(__file__).parents[4] / "shared/offline/control-plane"
+KUBECONFIG = Path(identities.HARNESS)
+START_S = 40
+
+
+@functools.cache
+def programs() -> Mapping[str, Path]:
+    """Kubernetes' programs: this machine's, or those of the folder that is shared with other projects."""
+    found = binaries.find()
+    if not isinstance(found, str):
+        return found.programs
+    if not OFFLINE.exists():
+        pytest.skip(f"Kubernetes' programs: {found}")
+    folder = Path(tempfile.gettempdir(), f"rundrill-tests-kubernetes-{os.getuid()}")
+    subprocess.run((sys.executable, OFFLINE, folder), check=True, stdout=subprocess.DEVNULL)
+    return {name: folder / name for name in ("etcd", "kube-apiserver", "kubectl")}
+
+
+@asynccontextmanager
+async def api_server() -> AsyncIterator[Api]:
+    """One that is ready, as an administrator asks it; in namespaces, whose /var/lib is taken for it."""
+    links.prepare()
+    kernel.add_address("10.0.0.1")
+    kernel.mount("tmpfs", "/var/lib", "tmpfs")
+    for path, text in identities.files(identities.Roots.make(), places.nodes(0)).items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text)
+    started = [started_program(control_plane.etcd()), started_program(control_plane.api_server())]
+    try:
+        async with api.connected(KUBECONFIG) as server, asyncio.timeout(START_S) as limit:
+            while not await _ready(server):
+                assert all(one.poll() is None for one in started), "a program has ended"
+                await asyncio.sleep(0.05)
+            limit.reschedule(None)
+            yield server
+    finally:
+        for one in reversed(started):
+            one.kill()
+            one.wait()
+
+
+def started_program(argv: Any) -> "subprocess.Popen[bytes]":
+    name = Path(argv[0]).name
+    log = Path(places.STATE, f"{name}.log").open("wb")
+    return subprocess.Popen((programs()[name], *argv[1:]), stdout=log, stderr=log)
+
+
+async def _ready(server: Api) -> bool:
+    with suppress(aiohttp.ClientError, OSError, TimeoutError):
+        return (await server.request("GET", "/readyz"))[0] == 200
+    return False
+
+
+async def create(server: Api, path: str, thing: Mapping[str, Any]) -> dict[str, Any]:
+    status, body = await server.request("POST", path, body=msgspec.json.encode(thing))
+    assert status == 201, body
+    return msgspec.json.decode(body)
+
+
+async def change(server: Api, path: str, patch: Mapping[str, Any]) -> None:
+    status, body = await server.request(
+        "PATCH", path, body=msgspec.json.encode(patch), kind="application/merge-patch+json"
+    )
+    assert status == 200, body
+
+
+async def set_status(server: Api, path: str, status: Mapping[str, Any]) -> None:
+    await change(server, f"{path}/status", {"status": status})
+
+
+async def delete(server: Api, path: str) -> None:
+    status, body = await server.request("DELETE", path)
+    assert status in {200, 202}, body
