@@ -10,6 +10,9 @@ RUN = "rundrill.run"
 ENVIRONMENT = "rundrill.environment"
 """The labels of everything that is made elsewhere (by Docker, in a cluster) for a run and for one of its environments."""
 
+HIDDEN = "rundrill.hidden"
+"""In ENVIRONMENT's stead on what an environment needs and its operator must not reach."""
+
 _NUMBERS = itertools.count(1)
 
 

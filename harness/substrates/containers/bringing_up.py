@@ -1,7 +1,6 @@
 """From a topology to an environment in containers that is up, and down again: Docker's part and the local part side by side."""
 
 import asyncio
-import shlex
 import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,10 +15,9 @@ from harness.model.topology import Topology
 from harness.model.units import SECOND, Ns
 from harness.substrates import labels
 from harness.substrates.containers import daemon as way
-from harness.substrates.containers import settings, sweeping, watchdog
+from harness.substrates.containers import operating, settings, sweeping, watchdog
 from harness.substrates.containers.daemon import do
 from harness.substrates.containers.database import ContainerDatabase
-from harness.substrates.containers.desk import SOCKET, Ask, Desk
 from harness.substrates.containers.doors import DoorLink, Doors, Way
 from harness.substrates.containers.environment import ContainerEnvironment
 from harness.substrates.containers.service import ContainerService
@@ -109,45 +107,49 @@ def _keep_logs(yard: Yard, folder: Path) -> None:
 async def _filled(  # noqa: PLR0913 - each is a part of what is brought up
     stack: AsyncExitStack, yard: Yard, site: Site, *, folder: Path, links: frozenset[str], beyond: str
 ) -> ContainerEnvironment:
+    """Everything started: what needs nothing of each other at once."""
     topology = site.topology
+    servers = places.servers(topology)
     await way.image(yard.daemon, yard.images.postgres, "postgres")
     network = await yard.network()
-    servers = places.servers(topology)
     volumes = {spec.name: await yard.volume(spec.name, spec.volume_mb) for spec in servers}
     keeper = await yard.keeper(volumes)
     databases: dict[str, ContainerDatabase] = {}
     for spec in topology.databases:
         for server in places.with_standbys(spec):
-            databases[server.name] = ContainerDatabase(server, yard, keeper=keeper, primary=databases.get(spec.name))
+            databases[server.name] = ContainerDatabase(
+                server, yard, volume=volumes[server.name], keeper=keeper, primary=databases.get(spec.name)
+            )
     gateway = await do("the network's address", lambda: _gateway(yard.daemon, str(network.id))) if links else ""
     elsewhere = {name: gateway for spec in servers if spec.name in links for name in (*spec.hosts, spec.name)}
     services = {spec.name: ContainerService(spec, yard, site, elsewhere=elsewhere) for spec in topology.workloads}
-    for service in services.values():
-        await service.prepare()
     await _together(
-        *(
-            _cluster([databases[each.name] for each in places.with_standbys(spec)], volumes)
-            for spec in topology.databases
-        )
+        *(database.look() for database in databases.values()), *(service.prepare() for service in services.values())
     )
     doors = Doors(site, folder)
     stack.push_async_callback(doors.close)
     gateways = tuple(each for each in (gateway, beyond) if each)
-    await doors.open(_ways(site, databases, services, links=links, gateways=gateways))
-    await _together(*(service.start() for service in services.values()))
-    for name, service in services.items():
-        await doors.lead(name, [("127.0.0.1", port) for port in service.ports])
-    desk = Desk(site.layout.seen(SOCKET), _known(topology, databases, services))
-    stack.push_async_callback(desk.close)
-    _lead_to(site)
-    room = LocalEnvironment(site, databases={}, services={}, links={})
+    await operating.equip(stack, yard, site)
+    hashes = await operating.define(yard, site, databases, services)
+    await _together(
+        doors.open(_ways(site, databases, services, links=links, gateways=gateways)),
+        *(
+            _cluster([databases[each.name] for each in places.with_standbys(spec)], hashes)
+            for spec in topology.databases
+        ),
+        *(service.start(hashes.get(name, "")) for name, service in services.items()),
+    )
+    for name, database in databases.items():
+        await doors.lead(name, [("127.0.0.1", database.port)])
+    operating.open_desk(stack, yard, site, databases, services)
     return ContainerEnvironment(
         site,
-        room,
+        LocalEnvironment(site, databases={}, services={}, links={}),
         databases=databases,
         services=services,
         links={name: DoorLink(name, doors) for name in links},
         remarks=(f"databases and workloads are containers of Docker ({yard.images.postgres}, {yard.images.python})",),
+        variables=operating.variables(yard, site) if operating.docker() else {},
     )
 
 
@@ -187,74 +189,14 @@ async def _together(*jobs: Coroutine[None, None, None]) -> None:
         raise SubstrateError("\n".join(str(error) for error in errors.exceptions)) from errors
 
 
-async def _cluster(members: list[ContainerDatabase], volumes: Mapping[str, str]) -> None:
+async def _cluster(members: list[ContainerDatabase], hashes: Mapping[str, str]) -> None:
     """A server, then its standbys, which are copied from it."""
+
+    async def started(server: ContainerDatabase) -> None:
+        await server.prepare()
+        await server.create(hashes.get(server.spec.name, ""))
+        await server.start()
+
     primary, *standbys = members
-    await primary.prepare(volumes[primary.spec.name])
-    await primary.start()
-
-    async def follow(standby: ContainerDatabase) -> None:
-        await standby.prepare(volumes[standby.spec.name])
-        await standby.start()
-
-    await _together(*(follow(standby) for standby in standbys))
-
-
-def _known(
-    topology: Topology, databases: Mapping[str, ContainerDatabase], services: Mapping[str, ContainerService]
-) -> Mapping[str, Ask]:
-    """Who is meant by what the operator says."""
-    found: dict[str, Ask] = {}
-    for number, spec in enumerate(topology.databases):
-        usual = ("postgresql", "postgres", "postgresql-server") if not number else ()
-        for server in places.with_standbys(spec):
-            names = (server.name, *server.hosts, *(usual if server is spec or server.name == spec.name else ()))
-            found |= dict.fromkeys(names, partial(_database, databases[server.name]))
-    for name, service in services.items():
-        found |= dict.fromkeys((name, *service.spec.aliases), partial(_service, service))
-    return found
-
-
-async def _database(database: ContainerDatabase, verb: str) -> tuple[int, str]:
-    match verb:
-        case "start":
-            await database.start()
-        case "stop":
-            await database.stop()
-        case "restart":
-            await database.stop()
-            await database.start()
-        case "status":
-            up = await database.up()
-            return (0 if up else 3), f"{database.spec.name}: {'active (running)' if up else 'inactive (dead)'}"
-        case _:
-            return 1, f"{verb}: not one of start, stop, restart, status"
-    return 0, ""
-
-
-async def _service(service: ContainerService, verb: str) -> tuple[int, str]:
-    match verb:
-        case "start":
-            await service.start()
-        case "stop":
-            await service.stop()
-        case "restart":
-            await service.restart()
-        case "status":
-            up = await service.running()
-            state = "active (running)" if up else "inactive (dead)"
-            return (
-                0 if up else 3
-            ), f"{service.spec.name}: {state}, containers {', '.join(str(one.name) for one in up)}"
-        case _:
-            return 1, f"{verb}: not one of start, stop, restart, status"
-    return 0, ""
-
-
-def _lead_to(site: Site) -> None:
-    """Let the operator's `service` and `systemctl` ask the desk; the supervisor knows of no service here."""
-    for name in ("service", "systemctl"):
-        tool = f"{places.TOOLS}/{name}"
-        text = site.layout.seen(tool).read_text(encoding="utf-8")
-        ours = text.replace(shlex.quote(site.layout.path(places.CONTROL)), shlex.quote(site.layout.path(SOCKET)))
-        site.own_file(tool, ours, site.users.ours, mode=0o755)
+    await started(primary)
+    await _together(*(started(standby) for standby in standbys))

@@ -22,6 +22,7 @@ from harness.model.topology import Postgres
 from harness.model.units import SECOND, Ns, milliseconds
 from harness.ports import Room, Seen
 from harness.substrates.containers import daemon, processes
+from harness.substrates.containers.compose import Definition
 from harness.substrates.containers.daemon import GoneError, PortTakenError, do
 from harness.substrates.containers.yard import SHARES, Keeper, Yard
 from harness.substrates.local import template
@@ -38,6 +39,7 @@ LIBRARY = "libfaketime.so.1"
 BIN = "bin"
 USUAL_MOUNT = "/var/lib/postgresql/data"
 ATTEMPTS = 5
+SHARED_MEMORY = "256m"
 INITDB = "--locale=C.UTF-8 --encoding=UTF8"
 
 _FILL = """
@@ -67,19 +69,20 @@ class ContainerDatabase:
     """One server. Fulfils ports.Database."""
 
     def __init__(
-        self, spec: Postgres, yard: Yard, *, keeper: Keeper, primary: "ContainerDatabase | None" = None
+        self, spec: Postgres, yard: Yard, *, volume: str, keeper: Keeper, primary: "ContainerDatabase | None"
     ) -> None:
         self._spec = spec
         self._yard = yard
         self._keeper = keeper
+        self._volume = volume
         self._primary = primary
         self._place = keeper.place(spec.name)
         self._movable = bool(spec.clock_ahead_s or spec.movable_clock)
         self._mount = USUAL_MOUNT
         self._path = SYSTEM_PATH
-        self._made: Container | None = None
+        self._version = ""
         self._ballast: dict[str, str] = {}
-        self.port = 0
+        (self.port,) = free_ports(1)
 
     @property
     def spec(self) -> Postgres:
@@ -87,11 +90,16 @@ class ContainerDatabase:
         return self._spec
 
     @property
-    def container(self) -> Container:
-        """Its container; SubstrateError before there is one."""
-        if self._made is None:
-            raise SubstrateError(f"{self._spec.name}: expected its container; it has not been made")
-        return self._made
+    def container_name(self) -> str:
+        """What its container is called, when it has been brought up."""
+        return self._yard.container_name(self._spec.name)
+
+    async def container(self) -> Container:
+        """Its container as it is now: another than ours, if the operator made it anew. GoneError if there is none."""
+        found = await self._yard.containers(self._spec.name)
+        if not found:
+            raise GoneError(f"{self._spec.name}: expected its container; there is none (any more)")
+        return found[0]
 
     def conninfo(self, *, dbname: str = "", application_name: str = "rundrill") -> str:
         """How the harness process itself connects: by the published port, as superuser `postgres`."""
@@ -104,64 +112,93 @@ class ContainerDatabase:
             application_name=application_name,
         )
 
-    async def prepare(self, volume: str) -> None:
-        """Fill its volume, from its primary or the template, and configure it. It is down afterwards."""
+    async def look(self) -> None:
+        """Find out what its image is like."""
         image = await daemon.image(self._yard.daemon, self._yard.images.postgres, "postgres")
         declared = image.attrs["Config"].get("Volumes") or {}
         self._mount = next(iter(declared), USUAL_MOUNT)
         given = dict(each.partition("=")[::2] for each in image.attrs["Config"].get("Env") or ())
         self._path = given.get("PATH", SYSTEM_PATH)
+        self._version = str(image.id).removeprefix("sha256:")[:12]
+
+    async def prepare(self) -> None:
+        """Fill its volume, from its primary or the template, and configure it. There is no container of it afterwards."""
         if self._movable:
             await self._bring_clock()
         if self._primary:
             await self._copy(self._primary)
         else:
-            version = str(image.id).removeprefix("sha256:")[:12]
-            archive, made = await template.obtain(
-                template.key(self._spec, version), lambda path: self._make_template(path, volume)
-            )
+            archive, made = await template.obtain(template.key(self._spec, self._version), self._make_template)
             if not made:
                 await self._unpack(archive)
         await self._keeper.sh(
             'printf "%s" "$1" >> "$2/postgresql.conf"', self._configuration(), f"{self._place}/{DATA}"
         )
-        await self._create(volume)
 
-    async def _create(self, volume: str) -> None:
-        """Make its container, which starts, on a port that is free."""
+    @property
+    def definition(self) -> Definition:
+        """What compose is told of it."""
+        return Definition(
+            image=self._yard.images.postgres,
+            environment=self._environment(),
+            ports=f"127.0.0.1:{self.port}:{POSTGRES_PORT}",
+            aliases=self._names,
+            shares=SHARES,
+            volumes=[f"{self._volume}:{self._mount}"],
+            shm_size=SHARED_MEMORY,
+        )
+
+    def _environment(self) -> Mapping[str, str]:
+        found = {
+            "POSTGRES_USER": "postgres",
+            "POSTGRES_PASSWORD": SUPERUSER_PASSWORD,
+            "POSTGRES_DB": "postgres",
+            "PGDATA": f"{self._mount}/{DATA}",
+            "POSTGRES_INITDB_ARGS": INITDB,
+        }
+        return found | ({"PATH": f"{self._mount}/{BIN}:{self._path}"} if self._movable else {})
+
+    @property
+    def _names(self) -> Sequence[str]:
+        return tuple(dict.fromkeys((self._spec.name, *self._spec.hosts)))
+
+    async def create(self, hash_: str = "") -> None:
+        """Make its container, which starts. The port was free a moment ago: where it is not any more, another is taken."""
         for attempt in range(ATTEMPTS):
-            (self.port,) = free_ports(1)
-            server = self._described(volume)
+            described = self._described(hash_)
             try:
-                await do(f"the container of {self._spec.name}", server.start)
+                await do(f"the container of {self._spec.name}", described.start)
             except PortTakenError:
-                await forget(server)
+                await forget(described)
                 if attempt == ATTEMPTS - 1:
                     raise
+                (self.port,) = free_ports(1)
             else:
-                self._made = server.get_wrapped_container()
                 return
 
-    def _described(self, volume: str) -> _Server:
+    def _described(self, hash_: str) -> _Server:
         yard, spec = self._yard, self._spec
         server = _Server(yard.images.postgres, username="postgres", password=SUPERUSER_PASSWORD, dbname="postgres")
         server.with_name(yard.container_name(spec.name))
-        server.with_volume_mapping(volume, self._mount, "rw")
+        server.with_volume_mapping(self._volume, self._mount, "rw")
         server.with_network(network(yard))
-        server.with_network_aliases(*dict.fromkeys((spec.name, *spec.hosts)))
+        server.with_network_aliases(*self._names)
         server.with_kwargs(
-            labels=yard.labelled(spec.name), detach=True, cpu_shares=SHARES, shm_size="256m", hostname=spec.name
+            labels=yard.labelled(spec.name, hash_=hash_),
+            detach=True,
+            cpu_shares=SHARES,
+            shm_size=SHARED_MEMORY,
+            hostname=spec.name,
         )
         server.ports = {str(POSTGRES_PORT): ("127.0.0.1", self.port)}  # type: ignore[dict-item]  # as docker-py has them
-        server.with_envs(PGDATA=f"{self._mount}/{DATA}", POSTGRES_INITDB_ARGS=INITDB)
-        if self._movable:
-            server.with_env("PATH", f"{self._mount}/{BIN}:{self._path}")
+        server.with_envs(**self._environment())
         return server
 
     async def start(self) -> None:
         """Start it if it is down, and return when it accepts connections; SubstrateError with its log if it does not."""
-        if not await self.up():
-            await do(f"starting {self._spec.name}", self.container.start)
+        container = await self.container()
+        if not container.attrs["State"]["Running"]:
+            await do(f"starting {self._spec.name}", container.start)
         await self._ready()
 
     async def _ready(self) -> None:
@@ -181,30 +218,35 @@ class ContainerDatabase:
 
     async def stop(self, *, mode: str = "fast") -> None:
         """Stop it (`smart`, `fast` or `immediate`, as pg_ctl has them); nothing if it is down."""
-        if not await self.up():
+        container = await self.container()
+        if not container.attrs["State"]["Running"]:
             return
-        number = STOPS[mode]
-        await do(f"stopping {self._spec.name}", lambda: self.container.kill(signal=number))
-        await self._ended()
+        await do(f"stopping {self._spec.name}", lambda: container.kill(signal=STOPS[mode]))
 
-    async def _ended(self) -> None:
         async def down() -> bool | None:
             return None if await self.up() else True
 
         if await clock.until(down, deadline=clock.now() + PATIENCE, every=LOOK) is None:
-            await do(f"killing {self._spec.name}", lambda: self.container.kill(signal=signal.SIGKILL))
+            await do(f"killing {self._spec.name}", lambda: container.kill(signal=signal.SIGKILL))
 
     async def up(self) -> bool:
         """Whether its postmaster runs."""
-        return await processes.running(self.container)
+        try:
+            return bool((await self.container()).attrs["State"]["Running"])
+        except GoneError:
+            return False
 
     async def processes(self) -> Sequence[Seen]:
         """Its processes, the postmaster first; none if it is down. Pids are those of its container."""
-        return await processes.seen(self.container)
+        try:
+            return await processes.seen(await self.container())
+        except GoneError:
+            return ()
 
     async def signal(self, wanted: Sequence[Seen], number: int) -> None:
         """Send a signal to those of its processes that still run, in that order."""
-        await processes.send(self.container, wanted, number)
+        with suppress(GoneError):
+            await processes.send(await self.container(), wanted, number)
 
     async def room(self) -> Room:
         """How much fits on its volume; SubstrateError if that is no file system of its own."""
@@ -216,7 +258,13 @@ class ContainerDatabase:
 
     async def fill(self, file: str, *, leave: int) -> None:
         """Let `file`, beside the data directory, take all room but `leave` bytes; SubstrateError if it is there already."""
-        self._ballast[file] = (await self._keeper.sh(_FILL, f"{self._place}/{file}", str(leave))).split()[-1]
+        filling = asyncio.ensure_future(self._keeper.sh(_FILL, f"{self._place}/{file}", str(leave)))
+        try:
+            await asyncio.shield(filling)
+        finally:  # cancelled, it is filled nevertheless, and there is something to remove
+            await asyncio.wait((filling,))
+            if not filling.cancelled() and filling.exception() is None:
+                self._ballast[file] = filling.result().split()[-1]
 
     async def empty(self, file: str) -> None:
         """Remove what `fill` made, whatever it is called by now; nothing if it made nothing."""
@@ -269,7 +317,7 @@ class ContainerDatabase:
 
     async def log_tail(self, lines: int = 20) -> str:
         """The last lines of its log."""
-        return await asyncio.to_thread(daemon.tail, self.container, lines)
+        return await asyncio.to_thread(daemon.tail, await self.container(), lines)
 
     def _configuration(self) -> str:
         """The end of postgresql.conf; a file and not the command line, so that ALTER SYSTEM prevails as it does in life."""
@@ -321,16 +369,17 @@ class ContainerDatabase:
     async def _put(self, place: str, archive: "io.BufferedReader | bytes") -> None:
         await do(f"{self._spec.name}: its files", lambda: self._keeper.container.put_archive(place, archive))
 
-    async def _make_template(self, archive: Path, volume: str) -> None:
+    async def _make_template(self, archive: Path) -> None:
         """Have the image initialise the data directory in place, with roles, database and schema, and keep a copy of it."""
-        await self._create(volume)
+        await self.create()
         await self._ready()
+        container = await self.container()
         script = _tar({"bootstrap.sql": bootstrap(self._spec).encode()})
-        await do(f"{self._spec.name}: its schema", lambda: self.container.put_archive("/tmp", script))  # noqa: S108
+        await do(f"{self._spec.name}: its schema", lambda: container.put_archive("/tmp", script))  # noqa: S108
         psql = ("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres")
-        await daemon.inside(self.container, (*psql, "-f", "/tmp/bootstrap.sql"), stdout=False)  # noqa: S108
+        await daemon.inside(container, (*psql, "-f", "/tmp/bootstrap.sql"), stdout=False)  # noqa: S108
         await self.stop()
-        await do(f"{self._spec.name}: its first container", lambda: self.container.remove(force=True))
+        await do(f"{self._spec.name}: its first container", lambda: container.remove(force=True))
         await self._keeper.sh(
             'echo "host replication all all scram-sha-256" >> "$1/pg_hba.conf"', f"{self._place}/{DATA}"
         )

@@ -46,8 +46,8 @@ class Doors:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._lock = asyncio.Lock()
 
-    async def open(self, ways: Mapping[str, Way]) -> int:
-        """Open them all; the pid of the relay. SubstrateError if one cannot be opened."""
+    async def open(self, ways: Mapping[str, Way]) -> None:
+        """Open them all. SubstrateError if one cannot be opened."""
         listeners = iter(await self._listeners([address for way in ways.values() for address in way.inside]))
         sockets = {name: tuple(next(listeners) for _ in way.inside) for name, way in ways.items()}
         handed = [sock for each in sockets.values() for sock in each]
@@ -72,7 +72,6 @@ class Doors:
             for sock in handed:
                 sock.close()
         await self._answer("open")
-        return self._child.pid
 
     async def _listeners(self, addresses: Sequence[Address]) -> list[socket.socket]:
         """Sockets that listen inside."""

@@ -24,6 +24,7 @@ class ContainerEnvironment:
         services: Mapping[str, ContainerService],
         links: Mapping[str, DoorLink],
         remarks: tuple[str, ...],
+        variables: Mapping[str, str],
     ) -> None:
         self._site = site
         self._room = room
@@ -31,6 +32,7 @@ class ContainerEnvironment:
         self._services = services
         self._links = links
         self._remarks = remarks
+        self._variables = variables
 
     @property
     def site(self) -> Site:
@@ -110,7 +112,8 @@ class ContainerEnvironment:
         self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, stdin: str = "", timeout: Ns
     ) -> Completed:
         """Run the *runbook's* program as its operator: contained; only the drill's environment, tools, HOME, cwd and /tmp."""
-        return await self._room.operate(argv, env={**self._by_network, **(env or {})}, stdin=stdin, timeout=timeout)
+        given = {**self._by_network, **self._variables, **(env or {})}
+        return await self._room.operate(argv, env=given, stdin=stdin, timeout=timeout)
 
     @property
     def _by_network(self) -> Mapping[str, str]:

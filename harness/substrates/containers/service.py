@@ -1,8 +1,9 @@
 """A workload in containers, one for each of its processes, from the image that its folder's Dockerfile makes."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 
 from docker.models.containers import Container
 from testcontainers.core.container import DockerContainer
@@ -13,12 +14,13 @@ from harness.model.topology import Workload
 from harness.model.units import SECOND, Ns, milliseconds
 from harness.ports import Seen
 from harness.substrates.containers import daemon, processes
-from harness.substrates.containers.daemon import GoneError, PortTakenError, do
-from harness.substrates.containers.database import ATTEMPTS, forget, network
+from harness.substrates.containers.compose import Definition
+from harness.substrates.containers.daemon import GoneError, do
+from harness.substrates.containers.database import network
 from harness.substrates.containers.images import built
 from harness.substrates.containers.yard import SHARES, Yard
 from harness.substrates.inside.services import read_variables
-from harness.substrates.local.layout import POSTGRES_PORT, free_ports
+from harness.substrates.local.layout import HOME, PORTS, POSTGRES_PORT, free_ports
 from harness.substrates.local.site import Site
 from harness.substrates.local.workloads import Image, load_image
 
@@ -27,9 +29,14 @@ LOOK: Ns = milliseconds(30)
 STOPPING_S = 5
 """How long a container may take to end by itself, as `docker stop -t` has it."""
 
+SPARE = 6
+"""How many more containers than asked for an operator may scale a service to: ports are published from one block."""
+
+Hash = Callable[[], Awaitable[str]]
+
 
 class ContainerService:
-    """One workload. Fulfils ports.Service."""
+    """One workload. Fulfils ports.Service. What runs of it is asked of Docker each time: its operator may have made it anew."""
 
     def __init__(self, spec: Workload, yard: Yard, site: Site, *, elsewhere: Mapping[str, str]) -> None:
         self._spec = spec
@@ -39,18 +46,12 @@ class ContainerService:
         self._image, self._folder = load_image(spec.image)
         self._tag = ""
         self._variables: Mapping[str, str] = {}
-        self._made: dict[int, Container] = {}
-        self.ports: list[int] = []
+        self.ports: Sequence[int] = ()
 
     @property
     def spec(self) -> Workload:
         """What was asked for."""
         return self._spec
-
-    @property
-    def containers(self) -> Sequence[Container]:
-        """Its containers, by their numbers."""
-        return [self._made[number] for number in sorted(self._made)]
 
     async def prepare(self) -> None:
         """Have its image, and its environment file written."""
@@ -58,49 +59,79 @@ class ContainerService:
             lines = "".join(f"{name}={value}\n" for name, value in self._spec.env)
             self._site.own_file(self._spec.env_file, lines, self._site.users.operator)
         self._tag = await built(self._yard.daemon, self._folder, python=self._yard.images.python)
-        self.ports = free_ports(self._spec.processes)
+        self.ports = _block(self._spec.processes + SPARE)
 
-    async def start(self) -> None:
+    @property
+    def definition(self) -> Definition:
+        """What compose is told of it. WORKER, the number of each process, is not in it: all are 0 that compose makes."""
+        given = {} if self._spec.env_file else dict(self._spec.env)
+        return Definition(
+            image=self._tag,
+            environment={**self._fixed(), **given},
+            ports=f"127.0.0.1:{self._published}:{self._spec.port}",
+            aliases=self._names,
+            shares=SHARES,
+            env_file=f"./{self._spec.env_file.removeprefix(HOME).lstrip('/')}"
+            if self._in_home
+            else self._spec.env_file,
+            extra_hosts=[f"{name}:{address}" for name, address in self._elsewhere.items()],
+            scale=self._spec.processes,
+        )
+
+    @property
+    def _in_home(self) -> bool:
+        return self._spec.env_file.startswith(f"{HOME}/")
+
+    @property
+    def _published(self) -> str:
+        return f"{self.ports[0]}-{self.ports[-1]}"
+
+    @property
+    def _names(self) -> Sequence[str]:
+        return tuple(dict.fromkeys((self._spec.name, *self._spec.hosts)))
+
+    async def start(self, hash_: str = "") -> None:
         """Start what does not run, and return when all answer; SubstrateError with the log if they do not."""
         self._variables = await self._told()
-        await asyncio.gather(*(self._started(number) for number in range(1, self._spec.processes + 1)))
+        there = {self._yard.number(one): one for one in await self._containers()}
+        wanted = {*range(1, self._spec.processes + 1), *there}
+        await asyncio.gather(*(self._started(number, there.get(number), hash_) for number in sorted(wanted)))
         await self._ready()
 
-    async def restart(self) -> None:
+    async def restart(self, hash_: str = "") -> None:
         """Stop and start all its containers; where its environment file says something else by now, make them anew."""
-        told = await self._told()
-        if told != self._variables:
+        if await self._told() == self._variables:
+            await self._all(lambda one: one.restart(timeout=STOPPING_S), "restarting")
+        else:
             await self._all(lambda one: one.remove(force=True), "removing")
-            self._made.clear()
-            await self.start()
-            return
-        await self._all(lambda one: one.restart(timeout=STOPPING_S), "restarting")
-        await self._ready()
+        await self.start(hash_)
 
     async def stop(self) -> None:
         """Stop all its containers."""
         await self._all(lambda one: one.stop(timeout=STOPPING_S), "stopping")
+
+    async def _containers(self) -> Sequence[Container]:
+        return await self._yard.containers(self._spec.name)
 
     async def _all(self, act: Callable[[Container], object], doing: str) -> None:
         async def one_of(container: Container) -> None:
             with suppress(GoneError):
                 await do(f"{doing} {container.name}", lambda: act(container))
 
-        await asyncio.gather(*(one_of(container) for container in self.containers))
+        await asyncio.gather(*(one_of(container) for container in await self._containers()))
 
     async def processes(self) -> Sequence[Seen]:
         """Its processes, what each container was started with first. Pids are those of the containers."""
-        found = await asyncio.gather(*(processes.seen(container) for container in self.containers))
+        found = await asyncio.gather(*(processes.seen(container) for container in await self._containers()))
         return [*(each[0] for each in found if each), *(one for each in found for one in each[1:])]
 
     async def signal(self, wanted: Sequence[Seen], number: int) -> None:
         """Send a signal to those of its processes that still run."""
-        await asyncio.gather(*(processes.send(container, wanted, number) for container in self.containers))
+        await asyncio.gather(*(processes.send(one, wanted, number) for one in await self._containers()))
 
     async def running(self) -> Sequence[Container]:
         """Those of its containers that are up."""
-        up = await asyncio.gather(*(processes.running(container) for container in self.containers))
-        return [container for container, is_up in zip(self.containers, up, strict=True) if is_up]
+        return [one for one in await self._containers() if one.attrs["State"]["Running"]]
 
     async def _told(self) -> Mapping[str, str]:
         """The variables of its environment file as it is now; those of the topology where it has none."""
@@ -115,16 +146,15 @@ class ContainerService:
         )
         if not done.ok:
             raise SubstrateError(f"{self._spec.name}: expected its environment file: {done.stderr.strip()}")
-        return {**given, **read_variables(done.stdout.splitlines())}
+        return read_variables(done.stdout.splitlines())
 
-    def _environment(self, number: int) -> Mapping[str, str]:
+    def _fixed(self) -> Mapping[str, str]:
+        """What it is told but for the topology's variables."""
         return {
             **self._database_variables(),
             **self._image.variables,
             "SERVICE_NAME": self._spec.name,
-            **self._variables,
             "PYTHONUNBUFFERED": "1",
-            "WORKER": str(number - 1),
             "HOST": "0.0.0.0",
             "PORT": str(self._spec.port),
         }
@@ -142,56 +172,38 @@ class ContainerService:
             "PGPASSWORD": first.owner.password,
         }
 
-    async def _started(self, number: int) -> None:
-        known = self._made.get(number)
-        if known is not None:
-            try:
-                await do(f"starting {known.name}", known.start)
-            except GoneError:
-                del self._made[number]
-            else:
-                return
-        for attempt in range(ATTEMPTS):
-            described = self._described(number)
-            try:
-                await do(f"the container {number} of {self._spec.name}", described.start)
-            except PortTakenError:
-                await forget(described)
-                if attempt == ATTEMPTS - 1:
-                    raise
-                (self.ports[number - 1],) = free_ports(1)
-            else:
-                self._made[number] = described.get_wrapped_container()
-                return
+    async def _started(self, number: int, known: Container | None, hash_: str) -> None:
+        if known is None:
+            described = self._described(number, hash_)
+            await do(f"the container {number} of {self._spec.name}", described.start)
+        elif not known.attrs["State"]["Running"]:
+            await do(f"starting {known.name}", known.start)
 
-    def _described(self, number: int) -> DockerContainer:
+    def _described(self, number: int, hash_: str) -> DockerContainer:
         spec, yard = self._spec, self._yard
         described = DockerContainer(self._tag)
         described.with_name(yard.container_name(spec.name, number))
-        described.with_envs(**self._environment(number))
+        described.with_envs(**{**self._fixed(), **self._variables, "WORKER": str(number - 1)})
         described.with_network(network(yard))
-        described.with_network_aliases(*dict.fromkeys((spec.name, *spec.hosts)))
+        described.with_network_aliases(*self._names)
         described.with_kwargs(
-            labels=yard.labelled(spec.name, number),
+            labels=yard.labelled(spec.name, number, hash_=hash_),
             detach=True,
             cpu_shares=SHARES,
             hostname=spec.name,
             extra_hosts=dict(self._elsewhere),
         )
-        described.ports = {str(spec.port): ("127.0.0.1", self.ports[number - 1])}  # type: ignore[dict-item]
+        described.ports = {str(spec.port): ("127.0.0.1", self._published)}  # type: ignore[dict-item]  # as docker-py has them
         return described
 
     async def _ready(self) -> None:
         async def answers() -> bool | None:
-            answered = await asyncio.gather(*(_asked(port, self._image) for port in self.ports))
-            if all(answered):
-                return True
-            if len(up := await self.running()) < self._spec.processes:
-                down = next(one for one in self.containers if one not in up)
-                raise SubstrateError(
-                    f"{down.name} ended while it started\n{await asyncio.to_thread(daemon.tail, down)}"
-                )
-            return None
+            containers = await self._containers()
+            if down := [one for one in containers if not one.attrs["State"]["Running"]]:
+                log = await asyncio.to_thread(daemon.tail, down[0])
+                raise SubstrateError(f"{down[0].name} ended while it started\n{log}")
+            ports = [_published(one, self._spec.port) for one in containers]
+            return True if all(await asyncio.gather(*(_asked(port, self._image) for port in ports))) else None
 
         if await clock.until(answers, deadline=clock.now() + PATIENCE, every=LOOK) is None:
             raise SubstrateError(
@@ -200,7 +212,25 @@ class ContainerService:
 
     async def log_tail(self, lines: int = 20) -> str:
         """The last lines of its first container's log."""
-        return await asyncio.to_thread(daemon.tail, self.containers[0], lines) if self._made else ""
+        containers = await self._containers()
+        return await asyncio.to_thread(daemon.tail, containers[0], lines) if containers else ""
+
+
+def _published(container: Container, port: int) -> int:
+    """The port of this machine that leads to that one of a running container; 0 if none does."""
+    bindings = container.attrs["NetworkSettings"]["Ports"].get(f"{port}/tcp") or [{"HostPort": "0"}]
+    return int(bindings[0]["HostPort"])
+
+
+def _block(count: int) -> Sequence[int]:
+    """So many free ports, one after the other. SubstrateError if there is no such block."""
+    for first in free_ports(50):
+        block = range(first, first + count)
+        with ExitStack() as stack, suppress(OSError):
+            for port in block:
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return block
+    raise SubstrateError(f"expected {count} free ports in a row, of {PORTS.start} to {PORTS.stop}; found none")
 
 
 async def _asked(port: int, image: Image) -> bool:

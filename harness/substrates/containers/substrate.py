@@ -26,9 +26,6 @@ _PROVIDED = frozenset(
     }
 )
 
-_ELSEWHERE = frozenset({"docker", "docker-compose", "kubectl"})
-"""Programs of the host that would find no daemon or cluster of the environment's."""
-
 
 class Containers:
     """Fulfils ports.Substrate."""
@@ -43,7 +40,10 @@ class Containers:
         """What its environments can be asked to do, on this machine; nothing without Docker or without namespaces."""
         if self._trouble():
             return frozenset()
-        return _PROVIDED | ({Capability.CLOCK} if postgres.faketime() else frozenset())
+        from harness.substrates.containers import operating  # noqa: PLC0415 - Docker's library is slow
+
+        clock = {Capability.CLOCK} if postgres.faketime() else set()
+        return _PROVIDED | clock | ({Capability.DOCKER} if operating.docker() else set())
 
     @property
     def isolation(self) -> str:
@@ -73,9 +73,17 @@ class Containers:
 
     def tool(self, program: str) -> bool:
         """Whether the operator's shell in its environments has that program."""
-        if program in _ELSEWHERE:
-            return False
-        return program in OWN_TOOLS or program in postgres.programs() or execution.installed(program)
+        from harness.substrates.containers import operating  # noqa: PLC0415 - Docker's library is slow
+
+        match program:
+            case "docker":
+                return bool(operating.docker())
+            case "docker-compose":
+                return bool(operating.docker()) and operating.has_compose()
+            case "kubectl":
+                return False  # the host's own would find no cluster of the environment's
+            case _:
+                return program in OWN_TOOLS or program in postgres.programs() or execution.installed(program)
 
     def environment(
         self, topology: Topology, *, run: str, folder: Path, links: frozenset[str] = frozenset()
@@ -91,4 +99,8 @@ def _problem(capability: Capability) -> Problem:
     missing = f"the containers substrate cannot provide {capability.value}"
     if capability is Capability.CLOCK:
         return Problem(f"{missing} here: the wheel `libfaketime` is not installed", remedy="pip install libfaketime")
+    if capability is Capability.DOCKER:
+        return Problem(
+            f"{missing} here: there is no docker program below /usr or /opt", remedy="install Docker's client"
+        )
     return Problem(missing, remedy="choose another substrate")

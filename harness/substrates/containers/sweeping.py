@@ -26,7 +26,12 @@ STEP_S = 0.25
 def sweep(daemon: docker.DockerClient, environment: str) -> Sequence[str]:
     """Remove its containers, then its networks and volumes; a sentence for each. What is already being removed is left."""
     wanted: dict[str, str | list[str] | bool] = {"label": f"{labels.ENVIRONMENT}={environment}"}
-    containers = daemon.containers.list(all=True, filters=wanted, ignore_removed=True, sparse=True)
+    hidden: dict[str, str | list[str] | bool] = {"label": f"{labels.HIDDEN}={environment}"}
+    containers = [
+        one
+        for each in (wanted, hidden)
+        for one in daemon.containers.list(all=True, filters=each, ignore_removed=True, sparse=True)
+    ]
     done: list[str] = []
     if containers:
         with ThreadPoolExecutor(max_workers=8) as pool:

@@ -22,6 +22,7 @@ _PROJECT = "com.docker.compose.project"
 _SERVICE = "com.docker.compose.service"
 _NUMBER = "com.docker.compose.container-number"
 _ONE_OFF = "com.docker.compose.oneoff"
+_HASH = "com.docker.compose.config-hash"
 """Labels by which docker-compose knows containers of a project (docs.docker.com, "Compose SDK"; compose/const.py)."""
 
 
@@ -39,6 +40,11 @@ class Yard:
         """The environment's name as Docker and compose allow it."""
         return self.name.lower()
 
+    @staticmethod
+    def number(container: Container) -> int:
+        """Which of its service's containers that is."""
+        return int(container.labels.get(_NUMBER, "1"))
+
     def container_name(self, service: str, number: int = 1) -> str:
         """What a container of a service is called: as compose would call it."""
         return f"{self.project}-{service}-{number}"
@@ -48,15 +54,27 @@ class Yard:
         """The labels of everything that is the environment's."""
         return {labels.RUN: self.run, labels.ENVIRONMENT: self.name}
 
-    def labelled(self, service: str, number: int = 1) -> dict[str, str]:
-        """Those of a container of a service."""
+    def labelled(self, service: str, number: int = 1, *, hash_: str = "") -> dict[str, str]:
+        """Those of a container of a service; `hash_` is compose's of its definition, by which it knows what has changed."""
         return {
+            **({_HASH: hash_} if hash_ else {}),
             **self.ours,
             _PROJECT: self.project,
             _SERVICE: service,
             _NUMBER: str(number),
             _ONE_OFF: "False",
         }
+
+    async def containers(self, service: str) -> list[Container]:
+        """The containers of a service as they are now, by their numbers: others than ours, if the operator made them anew."""
+        wanted: dict[str, str | list[str] | bool] = {
+            "label": [f"{labels.ENVIRONMENT}={self.name}", f"{_SERVICE}={service}", f"{_ONE_OFF}=False"]
+        }
+        found = await do(
+            f"the containers of {service}",
+            lambda: self.daemon.containers.list(all=True, filters=wanted, ignore_removed=True),
+        )
+        return sorted(found, key=lambda one: int(one.labels.get(_NUMBER, "0")))
 
     async def network(self) -> Network:
         """Make the environment's network: what is in it reaches the others, this machine, and nobody else."""
@@ -90,7 +108,7 @@ class Yard:
                 ["-f", "/dev/null"],
                 entrypoint="tail",
                 name=f"{self.project}-keeper",
-                labels=dict(self.ours),
+                labels={labels.RUN: self.run, labels.HIDDEN: self.name},
                 network=self.project,
                 volumes={name: {"bind": f"{VOLUMES}/{server}", "mode": "rw"} for server, name in volumes.items()},
                 detach=True,

@@ -108,7 +108,7 @@ async def _reachable(
     for number, server in enumerate(places.servers(topology)):
         address = network.gateway if server.name in links else network.address(number)
         if server.name not in links:
-            container = str(rest.database(server.name).container.name)
+            container = rest.database(server.name).container_name
             await docker.done("network", "connect", "--ip", address, network.name, container)
         found.setdefault(address, []).extend(dict.fromkeys((*server.hosts, server.name)))
     return found

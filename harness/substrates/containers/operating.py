@@ -1,0 +1,131 @@
+"""What the operator of an environment in containers has: `service`, `docker` through a filter, and a docker-compose.yml."""
+
+import shlex
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+from harness import execution
+from harness.substrates.containers import compose
+from harness.substrates.containers import daemon as way
+from harness.substrates.containers.database import ContainerDatabase
+from harness.substrates.containers.desk import SOCKET, Ask, Desk
+from harness.substrates.containers.service import ContainerService
+from harness.substrates.containers.yard import Yard
+from harness.substrates.docker_proxy.serving import serve
+from harness.substrates.local import layout as places
+from harness.substrates.local.site import Site
+
+DOCKER_SOCKET = "/run/docker.sock"
+_SEEN = ("/usr", "/bin", "/opt", "/sbin")
+"""Where a program of the host's is in an environment as well."""
+
+
+def docker() -> str:
+    """The path of a docker program that the operator can be given; "" if there is none."""
+    found = execution.find("docker")
+    return found if found and _is_seen(found) else ""
+
+
+def _is_seen(path: str) -> bool:
+    return any(Path(path).is_relative_to(place) and Path(path).resolve().is_relative_to(place) for place in _SEEN)
+
+
+def has_compose() -> bool:
+    """Whether the operator has a program docker-compose."""
+    return execution.installed("docker-compose", places.SYSTEM_PATH)
+
+
+def variables(yard: Yard, site: Site) -> Mapping[str, str]:
+    """By which the operator's docker and compose find what is theirs."""
+    return {
+        "DOCKER_HOST": f"unix://{site.layout.path(DOCKER_SOCKET)}",
+        "COMPOSE_PROJECT_NAME": yard.project,
+        "COMPOSE_FILE": site.layout.path(compose.FILE),
+    }
+
+
+async def equip(stack: AsyncExitStack, yard: Yard, site: Site) -> None:
+    """Give the operator docker, while the stack lasts."""
+    if docker():
+        socket = site.layout.seen(DOCKER_SOCKET)
+        filtered = serve(
+            socket, docker=Path(way.endpoint()), environment=yard.name, project=yard.project, network=yard.project
+        )
+        await stack.enter_async_context(filtered)
+        tool = site.layout.seen(f"{places.TOOLS}/docker")
+        if not tool.is_symlink():
+            tool.symlink_to(docker())
+
+
+async def define(
+    yard: Yard, site: Site, databases: Mapping[str, ContainerDatabase], services: Mapping[str, ContainerService]
+) -> Mapping[str, str]:
+    """Write the environment's docker-compose.yml; compose's hash of each service in it, where the operator has compose."""
+    described = {
+        **{name: database.definition for name, database in databases.items()},
+        **{name: service.definition for name, service in services.items()},
+    }
+    site.own_file(compose.FILE, compose.text(described, network=yard.project), site.users.operator)
+    return await compose.hashes(site, variables(yard, site)) if has_compose() else {}
+
+
+def open_desk(
+    stack: AsyncExitStack,
+    yard: Yard,
+    site: Site,
+    databases: Mapping[str, ContainerDatabase],
+    services: Mapping[str, ContainerService],
+) -> None:
+    """Let the operator's `service` and `systemctl` be answered; the supervisor knows of no service here."""
+    known: dict[str, Ask] = {}
+    for name, database in databases.items():
+        usual = ("postgresql", "postgres", "postgresql-server") if site.is_first(database.spec) else ()
+        known |= dict.fromkeys((name, *database.spec.hosts, *usual), partial(_database, database))
+    for name, service in services.items():
+        known |= dict.fromkeys((name, *service.spec.aliases), partial(_service, service, yard, site))
+    desk = Desk(site.layout.seen(SOCKET), known)
+    stack.push_async_callback(desk.close)
+    for name in ("service", "systemctl"):
+        tool = f"{places.TOOLS}/{name}"
+        text = site.layout.seen(tool).read_text(encoding="utf-8")
+        ours = text.replace(shlex.quote(site.layout.path(places.CONTROL)), shlex.quote(site.layout.path(SOCKET)))
+        site.own_file(tool, ours, site.users.ours, mode=0o755)
+
+
+async def _database(database: ContainerDatabase, verb: str) -> tuple[int, str]:
+    match verb:
+        case "start":
+            await database.start()
+        case "stop":
+            await database.stop()
+        case "restart":
+            await database.stop()
+            await database.start()
+        case "status":
+            up = await database.up()
+            return (0 if up else 3), f"{database.spec.name}: {'active (running)' if up else 'inactive (dead)'}"
+        case _:
+            return 1, f"{verb}: not one of start, stop, restart, status"
+    return 0, ""
+
+
+async def _service(service: ContainerService, yard: Yard, site: Site, verb: str) -> tuple[int, str]:
+    match verb:
+        case "start":
+            await service.start()
+        case "stop":
+            await service.stop()
+        case "restart":
+            hashes = await compose.hashes(site, variables(yard, site)) if has_compose() else {}
+            await service.restart(hashes.get(service.spec.name, ""))
+        case "status":
+            up = await service.running()
+            state = "active (running)" if up else "inactive (dead)"
+            return (
+                0 if up else 3
+            ), f"{service.spec.name}: {state}, containers {', '.join(str(one.name) for one in up)}"
+        case _:
+            return 1, f"{verb}: not one of start, stop, restart, status"
+    return 0, ""
