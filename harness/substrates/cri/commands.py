@@ -55,18 +55,19 @@ class Commands:
         finally:
             for fd in (null, *(sink for _, sink in pipes)):
                 os.close(fd)
-        outputs = [asyncio.ensure_future(flows.collect(source, MOST_OUTPUT)) for source, _ in pipes]
+        texts = [bytearray(), bytearray()]
+        outputs = [
+            asyncio.ensure_future(flows.collect(source, text, MOST_OUTPUT))
+            for (source, _), text in zip(pipes, texts, strict=True)
+        ]
         try:
             status = await self._ended(container, born, timeout_s)
             await asyncio.wait(outputs, timeout=_DRAINED_S)
-            texts = [output.result() if output.done() else b"" for output in outputs]
         finally:
-            for output in outputs:
-                output.cancel()
-            await asyncio.gather(*outputs, return_exceptions=True)
+            await _cancel(outputs)
             for source, _ in pipes:
                 os.close(source)
-        return cri.ExecSyncResponse(stdout=texts[0], stderr=texts[1], exit_code=status)
+        return cri.ExecSyncResponse(stdout=bytes(texts[0]), stderr=bytes(texts[1]), exit_code=status)
 
     async def exec(
         self, container: str, command: tuple[str, ...], *, tty: bool, stdio: Stdio, resize: AsyncIterator[Size]

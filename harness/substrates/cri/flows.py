@@ -52,9 +52,7 @@ async def copy(source: int, sink: int) -> None:
             await write(sink, data)
 
 
-async def collect(source: int, most: int) -> bytes:
-    """What comes until the source ends, the first `most` bytes of it; the rest is read and dropped."""
-    found = bytearray()
+async def collect(source: int, found: bytearray, most: int) -> None:
+    """Add what comes to `found` until the source ends, up to `most` bytes in all; the rest is read and dropped."""
     async for data in chunks(source):
         found += data[: max(0, most - len(found))]
-    return bytes(found)

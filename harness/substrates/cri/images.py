@@ -74,7 +74,7 @@ def normal(reference: str) -> str:
     first, slash, _ = name.partition("/")
     if not slash:
         name = f"{_DEFAULT_REGISTRY}/library/{name}"
-    elif not ("." in first or ":" in first or first == "localhost"):
+    elif not ("." in first or ":" in first or first == "localhost" or first != first.lower()):
         name = f"{_DEFAULT_REGISTRY}/{name}"
     return f"{name}@{found['digest']}" if found["digest"] else f"{name}:{found['tag'] or 'latest'}"
 

@@ -16,7 +16,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PYTHON = "/run/python"
 """Where there is a `python3` of that name for machines that have none on the PATH."""
 
-_TOP = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "opt")
+TOP = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "opt")
+"""The node's folders that containers see."""
 _ETC = (
     *("alternatives", "ssl", "ca-certificates", "ca-certificates.conf", "ld.so.cache", "ld.so.conf", "ld.so.conf.d"),
     *("localtime", "timezone", "services", "protocols", "rpc", "mime.types", "os-release", "debian_version"),
@@ -64,8 +65,8 @@ def survey(name: str, state: Path) -> Node:
     shutil.rmtree(state / "pods", ignore_errors=True)  # of a runtime before this one; its pods ended with it
     for folder in ("root", "proc", "pods"):
         (state / folder).mkdir(parents=True, exist_ok=True)
-    programs = {f"/{top}": f"/{top}" for top in _TOP if Path("/", top).is_dir() and not Path("/", top).is_symlink()}
-    links = {f"/{top}": str(Path("/", top).readlink()) for top in _TOP if Path("/", top).is_symlink()}
+    programs = {f"/{top}": f"/{top}" for top in TOP if Path("/", top).is_dir() and not Path("/", top).is_symlink()}
+    links = {f"/{top}": str(Path("/", top).readlink()) for top in TOP if Path("/", top).is_symlink()}
     mounted = _mounts()
     plain = tuple(path for path in programs if any(mount.startswith(f"{path}/") for mount in mounted))
     python = _python(programs)
