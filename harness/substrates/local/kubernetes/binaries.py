@@ -47,7 +47,7 @@ def find() -> Binaries | str:
     """Those of KUBEBUILDER_ASSETS, else of the PATH, else of the cache; or what is wrong, without the remedy."""
     assets = os.environ.get(ASSETS, "")
     if assets:
-        return _of(Path(assets), source=f"{ASSETS}={assets}")
+        return of(Path(assets), source=f"{ASSETS}={assets}")
     paths = {name: execution.find(name) for name in NEEDED}
     if all(paths.values()):
         return _checked({name: Path(path) for name, path in paths.items() if path}, source="PATH")
@@ -57,7 +57,7 @@ def find() -> Binaries | str:
         return str(error)
     if not folder.is_dir():
         return f"there is no {', '.join(name for name, path in paths.items() if not path)} on the PATH"
-    return _of(folder, source=str(folder))
+    return of(folder, source=str(folder))
 
 
 def lacking() -> str:
@@ -101,7 +101,8 @@ def _wheel() -> Iterator[Path]:
     yield from (Path(str(file.locate())) for file in files if file.name == "kubectl")
 
 
-def _of(folder: Path, *, source: str) -> Binaries | str:
+def of(folder: Path, *, source: str) -> Binaries | str:
+    """Those of a folder, which are called by their names; or what is wrong."""
     missing = [name for name in NEEDED if not os.access(folder / name, os.X_OK)]
     if missing:
         return f"{source}: expected {', '.join(NEEDED)}; there is no {', '.join(missing)}"
