@@ -120,27 +120,7 @@ def test_a_container_sees_nothing_of_the_node_but_its_programs(runtime: Runtime,
     top = pod.output("ls", "/").split()
     empty = pod.output("sh", "-c", f"ls -A /root /home /tmp /run /var/tmp /var/run/; ls {runtime.folder} 2>&1")
 
-    assert set(top) <= {
-        *[
-            "bin",
-            "dev",
-            "etc",
-            "home",
-            "lib",
-            "lib32",
-            "lib64",
-            "libx32",
-            "opt",
-            "proc",
-            "root",
-            "run",
-            "sbin",
-            "sys",
-            "tmp",
-            "usr",
-            "var",
-        ]
-    }
+    assert set(top) <= {*TOP, "dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "var"}
     assert empty.split() == [
         *("/home:", "/root:", "/run:", "/tmp:", "/var/run/:", "/var/tmp:"),
         *("ls:", "cannot", "access", f"'{runtime.folder}':", "No", "such", "file", "or", "directory"),
