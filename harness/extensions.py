@@ -1,7 +1,7 @@
 """The explicit table of what is chosen by name: substrates. Others add theirs by the entry-point group `rundrill.substrates`,
 or are named as `module:attribute`; an extension that does not load stops the load."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import cast
@@ -31,6 +31,11 @@ def _kind() -> Substrate:
 
 
 _SUBSTRATES: dict[str, Callable[[], Substrate]] = {"local": _local, "containers": _containers, "kind": _kind}
+
+
+def known() -> Mapping[str, Callable[[], Substrate]]:
+    """The substrates of ours, by name."""
+    return dict(_SUBSTRATES)
 
 
 def substrate(name: str) -> Substrate:

@@ -35,6 +35,7 @@ from harness.substrates.local.site import Site
 API = "the API server"
 LISTENING: Ns = 60 * SECOND
 LOOK: Ns = milliseconds(100)
+DOMAIN = "cluster.local"
 OWN_KUBECTL = f"{places.TOOLS}/kubectl"
 
 
@@ -128,21 +129,20 @@ async def _ways_out(
     first = kind.containers[0]
     api = nodes.api_port(kind.kubeconfig.read_text(encoding="utf-8"))
     ways = {API: Way((Address("127.0.4.1", API_PORT),), (("127.0.0.1", api),))}
-    known = [f"127.0.4.1 {first.name}"]
+    inside = {first.name: "127.0.4.1"}
     peers: dict[str, Peer] = {}
-    for number, each in enumerate(kind.spec.exposed, 2):
-        host = f"{each.name}.{kind.spec.namespace}.svc"
-        ways[f"service {each.name}"] = Way(
-            (Address(f"127.0.4.{number}", each.port),), ((first.address, ports[each.name]),)
-        )
-        known.append(f"127.0.4.{number} {host}")
+    for each in kind.spec.exposed:
+        host = f"{each.service or each.name}.{kind.spec.namespace}.svc.{DOMAIN}"
+        address = inside.setdefault(host, f"127.0.4.{len(inside) + 1}")
+        ways[f"service {each.name}"] = Way((Address(address, each.port),), ((first.address, ports[each.name]),))
         peers[each.name] = Peer(host, each.port)
         await _until_listening(each.name, first.address, ports[each.name])
     doors = Doors(site, folder)
     scope.push_async_callback(doors.close)
     await doors.open(ways)
     hosts = site.layout.seen("/etc/hosts")
-    hosts.write_text(hosts.read_text(encoding="utf-8") + "\n".join(known) + "\n", encoding="utf-8")
+    lines = "".join(f"{address} {host}\n" for host, address in inside.items())
+    hosts.write_text(hosts.read_text(encoding="utf-8") + lines, encoding="utf-8")
     return peers
 
 

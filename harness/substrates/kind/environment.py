@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.model.units import Ns
-from harness.ports import Completed, Instrument, Peer, Process
+from harness.ports import Completed, Instrument, Peer, Process, Store
 from harness.substrates.containers.database import ContainerDatabase
 from harness.substrates.containers.doors import DoorLink
 from harness.substrates.containers.environment import ContainerEnvironment
@@ -46,6 +46,10 @@ class KindEnvironment:
     def database(self, name: str) -> ContainerDatabase:
         """The database of that name; KeyError if the topology has none."""
         return self._rest.database(name)
+
+    def store(self, name: str) -> Store:
+        """The Redis or MongoDB server of that name; KeyError if the topology has none."""
+        return self._rest.store(name)
 
     def service(self, name: str) -> ContainerService:
         """The workload of that name; KeyError if the topology has none."""

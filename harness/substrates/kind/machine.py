@@ -1,6 +1,7 @@
 """What the kind substrate finds on this machine: programs, Docker's daemon, node images, and what is missing with its remedy."""
 
 import functools
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def kubectl(settings: Settings) -> str | None:
     if settings.kubectl:
         return execution.find(settings.kubectl)
     found = binaries.kubectl()
-    return str(found) if found else None
+    return os.path.normpath(found) if found else None
 
 
 def kind(settings: Settings) -> str | None:
@@ -77,8 +78,9 @@ async def order(settings: Settings, *, workers: int, shared: Path) -> Order:
 async def newest_node_image() -> str:
     """The node image of the highest version that Docker has; "" if it has none: kind then pulls its own default."""
     found = (await docker.done("images", NODE_IMAGE, "--format", "{{.Repository}}:{{.Tag}}")).split()
-    return max((name for name in found if not name.endswith(":<none>")), key=_version, default="")
+    return max((name for name in found if not name.endswith(":<none>")), key=version, default="")
 
 
-def _version(image: str) -> tuple[int, ...]:
+def version(image: str) -> tuple[int, ...]:
+    """The numbers of a node image's tag, to be compared."""
     return tuple(int(part) for part in image.rpartition(":v")[2].split(".") if part.isdecimal())
