@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.substrates.network import api, balancing, links, name_server, names, rules, wire
+from harness.substrates.network import api, balancing, enforcement, furniture, links, name_server, names, rules, wire
 from harness.substrates.network.netlink import Netlink
 from harness.substrates.network.objects import World
 from harness.substrates.network.translation import Translator
@@ -38,6 +38,7 @@ class Network:
     def take(self, world: World) -> None:
         """Let everything follow a new state of the cluster."""
         self._translator.lead_by(balancing.table(world))
+        self._policies.change(enforcement.of(world, dns=self._settings.cluster_dns))
         self._world = world
         self._name()
 
@@ -72,6 +73,12 @@ async def network(settings: Settings) -> AsyncIterator["asyncio.Task[None]"]:
         policies = stack.enter_context(rules.in_force(link, rules.standing(settings.cluster_dns)))
         made = Network(settings, translator, policies)
         await stack.enter_async_context(name_server.serving(settings.cluster_dns, lambda: made.names))
-        task = asyncio.create_task(Watch(server, made.take).follow())
+        task = asyncio.create_task(_follow(server, Watch(server, made.take), settings))
         stack.callback(task.cancel)
         yield task
+
+
+async def _follow(server: api.Api, watch: Watch, settings: Settings) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watch.follow())
+        group.create_task(furniture.furnish(server, furniture.objects(dns=settings.cluster_dns)))

@@ -1,4 +1,4 @@
-"""A real API server, and nothing else of a cluster, for a test in namespaces: etcd and kube-apiserver on the environment's addresses."""
+"""A real API server, and nothing else of a cluster, for a test in namespaces: etcd and kube-apiserver."""
 
 import asyncio
 import functools
@@ -44,9 +44,7 @@ async def api_server() -> AsyncIterator[Api]:
     links.prepare()
     kernel.add_address("10.0.0.1")
     kernel.mount("tmpfs", "/var/lib", "tmpfs")
-    for path, text in identities.files(identities.Roots.make(), places.nodes(0)).items():
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(text)
+    _write_keys()
     started = [started_program(control_plane.etcd()), started_program(control_plane.api_server())]
     try:
         async with api.connected(KUBECONFIG) as server, asyncio.timeout(START_S) as limit:
@@ -61,10 +59,16 @@ async def api_server() -> AsyncIterator[Api]:
             one.wait()
 
 
+def _write_keys() -> None:
+    for path, text in identities.files(identities.Roots.make(), places.nodes(0)).items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text)
+
+
 def started_program(argv: Any) -> "subprocess.Popen[bytes]":
     name = Path(argv[0]).name
-    log = Path(places.STATE, f"{name}.log").open("wb")
-    return subprocess.Popen((programs()[name], *argv[1:]), stdout=log, stderr=log)
+    with Path(places.STATE, f"{name}.log").open("wb") as log:
+        return subprocess.Popen((programs()[name], *argv[1:]), stdout=log, stderr=log)
 
 
 async def _ready(server: Api) -> bool:

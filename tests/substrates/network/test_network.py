@@ -4,17 +4,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import dns.exception
 import dns.message
 import dns.query
 import dns.rcode
+import msgspec
 import pytest
 
 from harness.clock import now, until
 from harness.errors import SubstrateError
 from harness.model.units import SECOND
+from harness.substrates.network import enforcement
 from harness.substrates.network.api import Api
 from harness.substrates.network.program import Settings, network
-from tests.substrates.network.control_plane import KUBECONFIG, api_server, change, create, delete, programs
+from tests.substrates.network.control_plane import KUBECONFIG, api_server, change, create, delete, programs, set_status
 from tests.substrates.network.stage import in_namespaces, pod
 from tests.substrates.network.test_links import asked, server_in
 from tests.substrates.network.things import endpoint, meta
@@ -29,6 +32,7 @@ async def up(hosts: Path) -> AsyncIterator[Api]:
     settings = Settings(kubeconfig=KUBECONFIG, cluster_dns="10.96.0.10", domain="cluster.local", hosts=hosts)
     async with api_server() as server:
         await create(server, "/api/v1/namespaces", {"metadata": {"name": "prod"}})
+        await create(server, f"{NAMESPACE}/serviceaccounts", {"metadata": {"name": "default"}})
         async with network(settings) as failing:
             yield server
             assert not failing.done()
@@ -142,3 +146,82 @@ async def test_a_kubeconfig_that_is_none_is_told_of_with_what_was_expected(tmp_p
         with pytest.raises(SubstrateError, match=r"config: expected a kubeconfig in JSON.*client certificate"):
             async with network(settings):
                 pass
+
+
+@in_namespaces
+async def test_policies_hold_for_pods_services_names_and_what_is_outside(tmp_path: Path) -> None:
+    async with up(tmp_path / "none") as server:
+        with pod("10.244.0.2") as web, pod("10.244.0.3") as trusted, pod("10.244.0.4") as stranger:
+            server_in(web, 8000, "web sees ")
+            server_in(web, 9000, "web sees ")
+            server_in(stranger, 8000, "stranger sees ")
+            database = await asyncio.to_thread(socket.create_server, ("10.0.1.7", 5432))
+            address = await serve(server, "api", "10.244.0.2")
+            await known(server, "web", "10.244.0.2", app="api")
+            await known(server, "trusted", "10.244.0.3", role="trusted")
+            await known(server, "stranger", "10.244.0.4")
+            await soon(lambda: trusted.running(lambda: asked(address, 80)), "web sees 10.244.0.3")
+
+            trusts = {"from": [{"podSelector": {"matchLabels": {"role": "trusted"}}}], "ports": [{"port": 8000}]}
+            await restrict(server, "into", podSelector={"matchLabels": {"app": "api"}}, ingress=[trusts])
+            await soon(lambda: stranger.running(lambda: asked(address, 80, 0.3)), "TimeoutError")
+            assert await stranger.running(lambda: asked("10.244.0.2", 8000, 0.3)) == "TimeoutError"
+            assert await trusted.running(lambda: asked(address, 80)) == "web sees 10.244.0.3"
+            assert await trusted.running(lambda: asked("10.244.0.2", 8000)) == "web sees 10.244.0.3"
+            assert await trusted.running(lambda: asked("10.244.0.2", 9000, 0.3)) == "TimeoutError"
+            assert await asyncio.to_thread(asked, "10.244.0.2", 9000) == "web sees 10.0.0.1"
+            assert await web.running(lambda: asked("10.244.0.4", 8000)) == "stranger sees 10.244.0.2"
+            assert await web.running(lambda: asked(address, 80)) == "web sees 10.0.0.1"
+            assert await web.running(lambda: resolved("api.prod.svc.cluster.local")) == address
+
+            await restrict(server, "out", podSelector={"matchLabels": {"app": "api"}}, policyTypes=["Egress"])
+            await soon(lambda: web.running(lambda: asked("10.244.0.4", 8000, 0.3)), "TimeoutError")
+            assert await web.running(lambda: asked("10.0.1.7", 5432, 0.3)) == "TimeoutError"
+            assert await web.running(unresolved) == "Timeout"
+            assert await trusted.running(lambda: asked(address, 80)) == "web sees 10.244.0.3"
+
+            for name in ("into", "out"):
+                await delete(server, f"{POLICIES}/{name}")
+            await soon(lambda: stranger.running(lambda: asked(address, 80, 0.3)), "web sees 10.244.0.4")
+            assert await web.running(lambda: resolved("api.prod.svc.cluster.local")) == address
+            database.close()
+
+
+def unresolved() -> str:
+    try:
+        return dns.query.udp(
+            dns.message.make_query("api.prod.svc.cluster.local", "A"), "10.96.0.10", timeout=0.3
+        ).to_text()
+    except dns.exception.Timeout:
+        return "Timeout"
+
+
+POLICIES = "/apis/networking.k8s.io/v1/namespaces/prod/networkpolicies"
+
+
+async def restrict(server: Api, name: str, **spec: object) -> None:
+    await create(server, POLICIES, {"metadata": {"name": name}, "spec": spec})
+
+
+async def known(server: Api, name: str, address: str, **labels: str) -> None:
+    """A pod of the API server's that has that address."""
+    spec = {"containers": [{"name": "main", "image": "demo/app:1.0"}]}
+    await create(server, f"{NAMESPACE}/pods", {"metadata": {"name": name, "labels": labels}, "spec": spec})
+    await set_status(
+        server, f"{NAMESPACE}/pods/{name}", {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}
+    )
+
+
+@in_namespaces
+async def test_a_policy_that_cannot_be_kept_is_refused_with_the_reason(tmp_path: Path) -> None:
+    async with up(tmp_path / "none") as server:
+
+        async def answer() -> str:
+            ports = [{"ports": [{"port": 8000}, {"port": 52000}]}]
+            thing = {"metadata": {"name": "p"}, "spec": {"podSelector": {}, "ingress": ports}}
+            status, body = await server.request("POST", f"{POLICIES}?dryRun=All", body=msgspec.json.encode(thing))
+            return f"{status} " + str(msgspec.json.decode(body).get("message", "")).rpartition("denied request: ")[2]
+
+        await soon(answer, f"422 {enforcement.REFUSED}")
+        for port in ({"port": 51999}, {"port": 1, "endPort": 65535}, {"port": "http"}, {}):
+            await restrict(server, f"p{len(port)}{port.get('port', '')}", podSelector={}, egress=[{"ports": [port]}])
