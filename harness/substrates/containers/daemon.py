@@ -5,7 +5,7 @@ import functools
 import os
 import socket
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -73,26 +73,30 @@ def endpoint() -> str:
     return urllib.parse.urlparse(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock").path
 
 
-async def do(what: str, call: Callable[[], Result]) -> Result:
-    """The result of a call of the client, made in a thread. SubstrateError says what was tried and what was wrong.
-
-    Cancelled, it waits for the call's end (the client has its time limit): what it makes is there to be removed then.
-    """
-    task = asyncio.ensure_future(asyncio.to_thread(call))
+async def whole(work: Coroutine[object, object, Result]) -> Result:
+    """Its result. Cancelled, it is awaited to its end nevertheless: it has to be known what was made, to be removed."""
+    task = asyncio.ensure_future(work)
     interruption: asyncio.CancelledError | None = None
     while not task.done():
         try:
             await asyncio.wait((task,))
         except asyncio.CancelledError as error:
             interruption = error
-    failure = task.exception()
     if interruption is not None:
+        task.exception()
         raise interruption
-    if failure is None:
-        return task.result()
-    if isinstance(failure, (docker.errors.DockerException, requests.RequestException, OSError)):
+    return task.result()
+
+
+async def do(what: str, call: Callable[[], Result]) -> Result:
+    """The result of a call of the client, made in a thread. SubstrateError says what was tried and what was wrong.
+
+    Cancelled, it waits for the call's end, to which the client has a time limit.
+    """
+    try:
+        return await whole(asyncio.to_thread(call))
+    except (docker.errors.DockerException, requests.RequestException, OSError) as failure:
         raise explained(what, failure) from failure
-    raise failure
 
 
 def explained(what: str, error: BaseException) -> SubstrateError:

@@ -208,7 +208,11 @@ class ContainerDatabase:
             if await asyncio.to_thread(psycopg.pq.PGconn.ping, conninfo) == psycopg.pq.Ping.OK:
                 return True
             if not await self.up():
-                raise SubstrateError(f"{self._spec.name} ended while it started\n{await self.log_tail()}")
+                state = (await self.container()).attrs["State"]
+                raise SubstrateError(
+                    f"{self._spec.name} ended while it started, with status {state['ExitCode']} {state['Error']}\n"
+                    f"{await self.log_tail()}"
+                )
             return None
 
         if await clock.until(answers, deadline=clock.now() + PATIENCE, every=LOOK) is None:
@@ -258,13 +262,12 @@ class ContainerDatabase:
 
     async def fill(self, file: str, *, leave: int) -> None:
         """Let `file`, beside the data directory, take all room but `leave` bytes; SubstrateError if it is there already."""
-        filling = asyncio.ensure_future(self._keeper.sh(_FILL, f"{self._place}/{file}", str(leave)))
-        try:
-            await asyncio.shield(filling)
-        finally:  # cancelled, it is filled nevertheless, and there is something to remove
-            await asyncio.wait((filling,))
-            if not filling.cancelled() and filling.exception() is None:
-                self._ballast[file] = filling.result().split()[-1]
+
+        async def filled() -> None:
+            said = await self._keeper.sh(_FILL, f"{self._place}/{file}", str(leave))
+            self._ballast[file] = said.split()[-1]
+
+        await daemon.whole(filled())
 
     async def empty(self, file: str) -> None:
         """Remove what `fill` made, whatever it is called by now; nothing if it made nothing."""
