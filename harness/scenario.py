@@ -57,7 +57,8 @@ class Scenario:
     `runbook` is a path, relative to the scenario's file. `procedure` is matched by its words against the headings; `follow`
     is the path through its sections and branches (`"resolution > if database issues"`), `prepare` what is followed before the
     fault in every arm (a backup). `bindings` gives each placeholder, as written, what it stands for. `caveats` are sentences
-    that bound the claim and cannot be computed. Durations are ns: `period` of each probe, `step_timeout` of one command,
+    that bound the claim and cannot be computed; `alerts` are rules beside the text's own (`error rate > 1% for 2m`, or PromQL),
+    of which the report says when they would have fired. Durations are ns: `period` of each probe, `step_timeout` of one command,
     `detect_within` how long the users' probes may take to notice the fault, `warm_up` how long the system may take to hold
     its objectives before it.
     """
@@ -81,6 +82,7 @@ class Scenario:
     arms: tuple[Arm, ...] = (CONTROL, TREATED)
     expect: Known | None = None
     caveats: tuple[str, ...] = ()
+    alerts: tuple[str, ...] = ()
     period: Ns = milliseconds(50)
     step_timeout: Ns = seconds(10)
     detect_within: Ns = seconds(12)

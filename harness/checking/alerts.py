@@ -12,10 +12,10 @@ from fractions import Fraction
 from itertools import accumulate
 
 from harness.checking.moments import Moments
-from harness.model.alerting import AlertCondition, Comparison, Signal
+from harness.model.alerting import USUAL_WINDOW, AlertCondition, Comparison, Signal
 from harness.model.history import History, Sample
-from harness.model.units import Ns
-from harness.model.verdict import Alerted
+from harness.model.units import SECOND, Ns, show
+from harness.model.verdict import Alerted, Outcome, Verdict
 
 
 def alerted(history: History, moments: Moments) -> tuple[Alerted, ...]:
@@ -31,7 +31,7 @@ def _first(condition: AlertCondition, history: History, moments: Moments) -> Ale
             samples = history.of(indicator, mode)
             if samples:
                 found.append(_evaluated(condition, samples, moments, period=terms.period, name=f"{indicator} ({mode})"))
-    silent = Alerted(condition.name, condition.text, condition.source)
+    silent = Alerted(condition.name, condition.text, condition.source, assumed=condition.assumed)
     return min(found, key=_order, default=silent)
 
 
@@ -69,7 +69,39 @@ def _evaluated(
         delay=None if fired is None else fired - zero,
         pending=None if fired is not None or held is None else held + condition.lasting - zero,
         cleared=None if cleared is None else cleared - zero,
+        assumed=condition.assumed,
     )
+
+
+def sentences(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """Of each rule what would have become of it, over all trials with the fault that count."""
+    broken = [v for v in verdicts if v.arm.fault and v.outcome is not Outcome.INVALID]
+    rules = dict.fromkeys((a.name, a.text, a.source) for v in broken for a in v.alerts)
+    return tuple(
+        _sentence([a for v in broken for a in v.alerts if (a.name, a.text, a.source) == rule]) for rule in rules
+    )
+
+
+def _sentence(found: Sequence[Alerted]) -> str:
+    one = found[0]
+    place = f" ({one.source})" if one.source else ""
+    name = f"{one.name}: " if one.name not in ("", one.text) else ""
+    window = f"; its text names no window, {show(USUAL_WINDOW)} was taken" if one.assumed else ""
+    fired = sorted(a.delay for a in found if a.delay is not None)
+    pending = sorted(a.pending for a in found if a.pending is not None)
+    of = f" in {len(fired)} of {len(found)} trials" if len(found) > 1 else ""
+    if fired:
+        told = f"would have fired {_span(fired)} after the fault call{of}"
+    elif pending:
+        told = f"would not have fired in what was watched; had the outage lasted, {_span(pending)} after the fault call"
+    else:
+        told = "would not have fired"
+    return f"the alert `{name}{one.text}`{place} {told}{window}"
+
+
+def _span(times: Sequence[Ns]) -> str:
+    lo, hi = f"{times[0] / SECOND:.1f}", f"{times[-1] / SECOND:.1f}"
+    return f"{lo} s" if lo == hi else f"{lo} to {hi} s"
 
 
 def _instants(moments: Moments, period: Ns) -> Iterator[Ns]:

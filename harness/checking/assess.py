@@ -5,6 +5,7 @@ Which word it is, is decided in `words`; the sentences that bound the claim are 
 
 from collections.abc import Sequence
 
+from harness.checking import alerts
 from harness.checking.intervals import clopper_pearson_lower
 from harness.checking.limits import limits
 from harness.checking.words import Trials, effective, harmless, necessary, word_for
@@ -51,6 +52,7 @@ def assess(  # noqa: PLR0913 - what a stored scenario says of itself, kept flat
         human=max((v.rta.human for v in treated if v.rta), default=0),
         findings=_notable(trials),
         limits=(*caveats, *limits(verdicts, histories, word=word, rta=rta)),
+        alerts=alerts.sentences(verdicts),
         effective=effective(trials),
         necessary=necessary(trials),
         harmless=harmless(trials),

@@ -132,7 +132,7 @@ class Alerted:
 
     `delay`: when it would have fired, None if it would not. `pending`: when it would have, had the outage lasted: its
     condition held when observation ended. `cleared`: when its condition no longer held, after it fired. `series` is the
-    indicator in which it was first.
+    indicator in which it was first; `assumed`: the text names no window, and the usual one was taken.
     """
 
     name: str
@@ -142,6 +142,7 @@ class Alerted:
     delay: Ns | None = None
     pending: Ns | None = None
     cleared: Ns | None = None
+    assumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,8 @@ class ArmSummary:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """All arms of one scenario, judged. `limits` are the sentences that bound the claim; print them beside every word."""
+    """All arms of one scenario, judged. `limits` are the sentences that bound the claim; print them beside every
+    word. `alerts` say of each alert rule when it would have fired."""
 
     scenario: str
     word: Word
@@ -188,6 +190,7 @@ class Assessment:
     human: Ns = 0
     findings: tuple[Finding, ...] = ()
     limits: tuple[str, ...] = ()
+    alerts: tuple[str, ...] = ()
     effective: bool | None = None
     necessary: bool | None = None
     harmless: bool | None = None

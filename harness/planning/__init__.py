@@ -11,7 +11,7 @@ from harness.model.runbook import Runbook, Step
 from harness.model.source import Source
 from harness.model.topology import Redis, Topology
 from harness.plan import Plan
-from harness.planning import checks
+from harness.planning import alerting, checks
 from harness.planning.checks import Ground
 from harness.planning.draft import LOOK, Draft
 from harness.ports import Capability
@@ -32,6 +32,7 @@ def compile_plan(scenario: Scenario, runbook: Runbook, ground: Ground, *, name: 
     prepared = draft.steps(_select(draft, runbook, scenario.prepare)) if scenario.prepare else ()
     followed = draft.steps(_select(draft, runbook, scenario.follow), first=len(prepared))
     draft.unused()
+    alerts = alerting.conditions(draft, runbook)
     draft.problems += [*checks.objectives(scenario), *checks.references(scenario)]
     needs = frozenset(scenario.fault.needs) | _topology_needs(scenario) | draft.needs
     lacking = [
@@ -61,6 +62,7 @@ def compile_plan(scenario: Scenario, runbook: Runbook, ground: Ground, *, name: 
             steps=tuple(step.terms for step in steps),
             period=scenario.period,
             ledger=scenario.ledger is not None,
+            alerts=alerts,
         ),
         targets=runbook.targets,
         digest=_digest(scenario, runbook),

@@ -9,7 +9,18 @@ import msgspec
 from harness.model.history import Header, History, Name, Phase, Scalar, Terms
 from harness.model.source import Source
 from harness.model.units import Ns
-from harness.model.verdict import ArmSummary, Finding, Interval, Loss, Outcome, Recovered, Status, Verdict, Word
+from harness.model.verdict import (
+    Alerted,
+    ArmSummary,
+    Finding,
+    Interval,
+    Loss,
+    Outcome,
+    Recovered,
+    Status,
+    Verdict,
+    Word,
+)
 from harness.reporting.drill import Drill, origin
 from harness.reporting.executed import Execution, executions
 
@@ -80,6 +91,7 @@ class TrialRecord:
     instrument: tuple[dict[str, Scalar], ...]
     steps: tuple[StepRecord, ...]
     findings: tuple[Finding, ...]
+    alerts: tuple[Alerted, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +139,7 @@ class Cell:
     rpa: Interval | None
     human: Ns
     limits: tuple[str, ...]
+    alerts: tuple[str, ...]
     findings: tuple[Finding, ...]
     arms: tuple[ArmRecord, ...]
     trials: tuple[TrialRecord, ...]
@@ -167,6 +180,7 @@ def _cell(drill: Drill) -> Cell:
         rpa=assessment.rpa,
         human=assessment.human,
         limits=assessment.limits,
+        alerts=assessment.alerts,
         findings=assessment.findings,
         arms=tuple(_arm(each) for each in assessment.arms),
         trials=tuple(_trial(each, drill.history(each)) for each in assessment.verdicts),
@@ -210,6 +224,7 @@ def _trial(verdict: Verdict, history: History | None) -> TrialRecord:
         instrument=tuple(each.data for each in history.named(Name.INSTRUMENT)) if history else (),
         steps=_steps(history, moments.origin) if history and moments else (),
         findings=verdict.findings,
+        alerts=verdict.alerts,
     )
 
 

@@ -103,6 +103,8 @@ def _details(drill: Drill) -> RenderableType:
         if finding.source:
             told = Text(f"{one_line(str(finding.source))}: ", style="cyan").append_text(told)
         table.add_row(Text(MARK[finding.outcome], style=OUTCOME_STYLE[finding.outcome]), told)
+    for alert in assessment.alerts:
+        table.add_row(Text("!", style="dim"), Text(one_line(alert, limit=2000), style="dim"))
     for limit in assessment.limits:
         table.add_row(Text("·", style="dim"), Text(one_line(limit, limit=2000), style="dim"))
     return Group(head, Padding(table, (0, 0, 1, 2)))

@@ -32,7 +32,7 @@ def comparisons(text: str) -> tuple[Comparison, ...] | None:
 
 def windowless(text: str) -> bool:
     """Whether no range stands in it."""
-    return not re.search(r"\[\s*\d|[_:]\d+[smhd]\b", text)
+    return not re.search(r"\[\s*\d|[a-z_:]\d+[smhd]\b", text)
 
 
 def _all(expression: promql.Expr) -> tuple[Comparison, ...] | None:
@@ -59,6 +59,8 @@ def _one(measured: promql.Expr, operator: str, limit: float) -> Comparison | Non
     above, inclusive = operator[0] == ">", operator.endswith("=")
     measured, factor = _unscaled(measured)
     limit /= factor
+    if isinstance(measured, promql.BinaryExpr) and str(measured.op) == "/":  # 100 * a / b is (100 * a) / b
+        limit /= _unscaled(_bare(measured.lhs))[1]
     if isinstance(measured, promql.Call) and measured.func.name == "histogram_quantile" and above:
         quantile = _constant(measured.args[0])
         unit = milliseconds(1) if re.search(r"_ms\b|_ms_|millis", str(measured)) else SECOND

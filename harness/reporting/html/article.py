@@ -44,6 +44,7 @@ def article(number: int, drill: Drill) -> Html:
         el("p", "Fault: ", el("code", fault), class_="of") if fault else None,
         el("p", assessment.why, class_="lead"),
         _tiles(drill),
+        _listed("What the alert rules would have done", (el("li", each) for each in assessment.alerts), kind="alerts"),
         _listed("What bounds this claim", (el("li", each) for each in assessment.limits), kind="limits"),
         _listed("Findings", _findings(assessment), kind="findings"),
         survival.of_drill(drill),
