@@ -8,6 +8,7 @@ that is an `orders.Root`.
 # ruff: noqa: PTH101, PTH103, PTH106, PTH110, PTH112, PTH113, PTH114, PTH115, PTH116, PTH120, PTH123
 # ruff: noqa: PTH211, S108
 import os
+from collections.abc import Sequence
 
 from harness.substrates.cri.orders import Bind, Root
 from harness.substrates.inside import kernel
@@ -74,17 +75,26 @@ def _layer(root: Root, source: str, target: str) -> str:
             pass
     else:
         os.makedirs(place, exist_ok=True)
-        if target not in root["plain"] and _overlay(f"{new}{_LAYERS}{target}", source, place):
+        below = [
+            bind["target"].removeprefix(target) for bind in root["binds"] if bind["target"].startswith(f"{target}/")
+        ]
+        if target not in root["plain"] and _overlay(f"{new}{_LAYERS}{target}", source, place, mounted=below):
             return target
     kernel.mount(source, place, "", flags=kernel.MS_BIND | kernel.MS_REC)
     kernel.set_mount(place, kernel.MOUNT_ATTR_RDONLY | kernel.MOUNT_ATTR_NOSUID)
     return ""
 
 
-def _overlay(own: str, lower: str, place: str) -> bool:
+def _overlay(own: str, lower: str, place: str, *, mounted: Sequence[str]) -> bool:
+    """Folders above what is to be `mounted` are ours from the start: those of the machine's root we could not write to."""
     os.makedirs(f"{own}/upper")
     os.makedirs(f"{own}/work")
-    os.chmod(f"{own}/upper", os.stat(lower).st_mode & 0o7777)
+    for path in mounted:
+        os.makedirs(f"{own}/upper{os.path.dirname(path)}", exist_ok=True)
+    for folder, _, _ in os.walk(f"{own}/upper"):
+        same = lower + folder.removeprefix(f"{own}/upper")
+        if os.path.isdir(same):
+            os.chmod(folder, os.stat(same).st_mode & 0o7777)
     data = f"lowerdir={_escaped(lower)},upperdir={_escaped(own)}/upper,workdir={_escaped(own)}/work,userxattr"
     try:
         kernel.mount("layer", place, "overlay", flags=_PLAIN_FLAGS, data=data)
