@@ -113,6 +113,9 @@ REASONS = (
 MISSING = re.compile(r"/(services|tasks|nodes|secrets|configs|plugins)/([^/]+)(/json)?")
 """What `docker inspect` looks for last of all. It takes "there is none" for an answer, and a refusal for the end."""
 
+VERBS = frozenset({"create", "json", "prune"})
+"""Words of the API where other paths have a name: nothing that is called so is reached."""
+
 LONGEST = 2048
 
 _VERSION = re.compile(r"/v[0-9]{1,2}\.[0-9]{1,3}(?=/)")
@@ -170,7 +173,7 @@ def find(method: str, target: str) -> Wanted:
     bare = path[version.end() :] if version else path
     for route, shape in _TABLE:
         found = shape.fullmatch(bare)
-        if found and method in route.methods and not _another(bare, route):
+        if found and method in route.methods and not VERBS & set(found.groups()):
             names = found.groupdict()
             kind = next((Kind[name.upper()] for name in names), None)
             name = next(iter(names.values()), "")
@@ -181,14 +184,6 @@ def find(method: str, target: str) -> Wanted:
     asked = f"{method} {bare}"
     why = next((why for form, why in REASONS if re.match(form, asked)), "it is not among what a drill lets through")
     raise refused(f"{why} ({asked[:200]})")
-
-
-def _another(path: str, route: Route) -> bool:
-    """Whether a name in a path is a word of another line: `POST /containers/create` names no container."""
-    return "{" in route.shape and path in _FIXED
-
-
-_FIXED = {route.shape for route in ROUTES if "{" not in route.shape}
 
 
 def _decoded(path: str) -> str:
