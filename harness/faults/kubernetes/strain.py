@@ -42,7 +42,7 @@ class MemoryHog(InCluster):
     """Every container of `workload` takes `memory_mb` MiB and keeps them, as soon as it runs; also those that are started later,
     as where the demand comes with the work and not with the process.
 
-    When the fault ends none takes any, and pods that still crash over it are replaced. Felt: each pod holds the memory, or has
+    When the fault ends none takes any, and pods that were killed over it are replaced. Felt: each pod holds the memory, or has
     been killed for want of it; evidence says which.
     """
 
@@ -63,7 +63,9 @@ class MemoryHog(InCluster):
             async def given_back() -> None:
                 there = [pod for pod in await target.pods() if not pod.going]
                 await switch_back(api, [pod for pod in there if pod.running], memory_mb=0)
-                await replaced(target, [pod for pod in there if pod.trouble])
+                # One that was killed over it may be starting at this moment, and be no better for it than those before.
+                hurt = [pod for pod in there if pod.trouble or pod.restarts > before.get(pod.metadata.uid, 0)]
+                await replaced(target, hurt)
 
             async with undone(given_back, what=str(self)), _told(target, {"memory_mb": self.memory_mb}):
 
