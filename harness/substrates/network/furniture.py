@@ -1,6 +1,7 @@
 """The objects by which a cluster knows of what its network serves: Services, the metrics API, and the policies it cannot keep."""
 
 import asyncio
+import base64
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from harness.substrates.network import enforcement, plan
 from harness.substrates.network.api import Api
 
 METRICS_PORT = 4443
+METRICS_NAME = "metrics-server.kube-system.svc"
 _PATIENCE = 60 * SECOND
 _SYSTEM = "/api/v1/namespaces/kube-system"
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -28,9 +30,9 @@ class Furniture:
     thing: Mapping[str, object]
 
 
-def objects(*, dns: str) -> Sequence[Furniture]:
-    """All of them."""
-    return (*_name_service(dns), *_metrics(), *_admission())
+def objects(*, dns: str, authority: str) -> Sequence[Furniture]:
+    """All of them; `authority` (PEM) has signed what the metrics API shows."""
+    return (*_name_service(dns), *_metrics(authority), *_admission())
 
 
 def _name_service(dns: str) -> Sequence[Furniture]:
@@ -42,7 +44,7 @@ def _name_service(dns: str) -> Sequence[Furniture]:
     return (_service("kube-dns", labels, {"clusterIP": dns, "ports": ports}),)
 
 
-def _metrics() -> Sequence[Furniture]:
+def _metrics(authority: str) -> Sequence[Furniture]:
     """As metrics-server's own manifest has them, but for the pods: it is served by the control plane's node."""
     port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": METRICS_PORT}
     name = "metrics-server"
@@ -72,7 +74,7 @@ def _metrics() -> Sequence[Furniture]:
                     "version": "v1beta1",
                     "groupPriorityMinimum": 100,
                     "versionPriority": 100,
-                    "insecureSkipTLSVerify": True,
+                    "caBundle": base64.b64encode(authority.encode()).decode(),
                     "service": {"name": name, "namespace": "kube-system", "port": 443},
                 },
             },

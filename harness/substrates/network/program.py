@@ -6,10 +6,24 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.substrates.network import api, balancing, enforcement, furniture, links, name_server, names, rules, wire
+from harness.substrates.local.kubernetes.certificates import Authority
+from harness.substrates.network import (
+    api,
+    balancing,
+    enforcement,
+    furniture,
+    links,
+    metrics,
+    name_server,
+    names,
+    plan,
+    rules,
+    wire,
+)
 from harness.substrates.network.netlink import Netlink
 from harness.substrates.network.objects import World
 from harness.substrates.network.translation import Translator
+from harness.substrates.network.usage import History
 from harness.substrates.network.watch import Watch
 
 
@@ -48,6 +62,11 @@ class Network:
         )
 
     @property
+    def world(self) -> World:
+        """The cluster as last seen."""
+        return self._world
+
+    @property
     def names(self) -> names.Names:
         """As they are now; the hosts file is read again when it has changed."""
         try:
@@ -73,12 +92,25 @@ async def network(settings: Settings) -> AsyncIterator["asyncio.Task[None]"]:
         policies = stack.enter_context(rules.in_force(link, rules.standing(settings.cluster_dns)))
         made = Network(settings, translator, policies)
         await stack.enter_async_context(name_server.serving(settings.cluster_dns, lambda: made.names))
-        task = asyncio.create_task(_follow(server, Watch(server, made.take), settings))
-        stack.callback(task.cancel)
+        authority = Authority.make("rundrill-network")
+        history = History()
+        service = metrics.Service(lambda: made.world, history)
+        shown = authority.server(furniture.METRICS_NAME, names=(furniture.METRICS_NAME,), addresses=(plan.API_NODE,))
+        measured = metrics.serving(service, shown, host=plan.API_NODE, port=furniture.METRICS_PORT)
+        await stack.enter_async_context(measured)
+        things = furniture.objects(dns=settings.cluster_dns, authority=authority.pair.certificate)
+
+        async def go_on() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(Watch(server, made.take).follow())
+                group.create_task(furniture.furnish(server, things))
+                group.create_task(metrics.measure(server, lambda: made.world, history))
+
+        task = asyncio.create_task(go_on())
+        stack.push_async_callback(_ended, task)
         yield task
 
 
-async def _follow(server: api.Api, watch: Watch, settings: Settings) -> None:
-    async with asyncio.TaskGroup() as group:
-        group.create_task(watch.follow())
-        group.create_task(furniture.furnish(server, furniture.objects(dns=settings.cluster_dns)))
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait((task,))

@@ -132,6 +132,7 @@ def kubelet(node: Node) -> Sequence[str]:
         node_ip=node.address,
         root_dir=node.root,
         cert_dir=f"{node.root}/pki",
+        housekeeping_interval="2s",  # `top nodes` has to wait for two of its looks at the machine
     )
 
 
