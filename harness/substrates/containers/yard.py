@@ -22,6 +22,7 @@ _PROJECT = "com.docker.compose.project"
 _SERVICE = "com.docker.compose.service"
 _NUMBER = "com.docker.compose.container-number"
 _ONE_OFF = "com.docker.compose.oneoff"
+_VERSION = "com.docker.compose.version"
 _HASH = "com.docker.compose.config-hash"
 """Labels by which docker-compose knows containers of a project (docs.docker.com, "Compose SDK"; compose/const.py)."""
 
@@ -63,6 +64,7 @@ class Yard:
             _SERVICE: service,
             _NUMBER: str(number),
             _ONE_OFF: "False",
+            _VERSION: "2.0.0",
         }
 
     async def containers(self, service: str) -> list[Container]:
