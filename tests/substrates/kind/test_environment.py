@@ -1,0 +1,91 @@
+"""The kind substrate keeps to its port; what an operator, pods and probes find in an environment with a cluster of kind's.
+
+A cluster takes half a minute to come up, and the conformance check wants two at a time: few tests, each of which asks much.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from harness.model.topology import Topology
+from harness.model.units import milliseconds, seconds
+from harness.ports import Environment
+from harness.running.loading import load
+from harness.substrates.kind import Kind
+from harness.substrates.kind.settings import Settings
+from harness.testing import check_substrate
+from tests.substrates.kind.test_cluster import nothing_left
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.slow,
+    # Programs that end with their environment leave the socket of their input to the garbage collector.
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"),
+]
+
+(STOREFRONT,) = load([str(Path(__file__).parents[3] / "scenarios/storefront/bad_release.py")])
+TOPOLOGY: Topology = STOREFRONT.scenario.topology
+
+
+@pytest.fixture
+async def substrate(kind: Settings, cache: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kind]:
+    """The substrate with clusters of the test's own, which are gone afterwards."""
+    monkeypatch.setenv("RUNDRILL_KIND_NAME", kind.name)
+    monkeypatch.setenv("RUNDRILL_KIND_METRICS_SERVER", kind.metrics_server)
+    with nothing_left():
+        made = Kind()
+        yield made
+        made.close()
+
+
+async def test_the_kind_substrate_keeps_to_its_port(substrate: Kind, tmp_path: Path) -> None:
+    skipped = await check_substrate(substrate, TOPOLOGY, tmp_path)
+    assert [reason for reason in skipped if "server clock" not in reason] == []
+
+
+async def said(environment: Environment, text: str) -> tuple[int | None, str]:
+    """What a command of the operator's says."""
+    done = await environment.operate(("bash", "-c", text), timeout=seconds(60))
+    return done.status, done.stdout + done.stderr
+
+
+async def fetched(environment: Environment, path: str) -> str:
+    """What the exposed backend answers to those who ask as probes do, from inside."""
+    peer = environment.peer("backend")
+    script = f"import urllib.request as u; print(u.urlopen('http://{peer.host}:{peer.port}{path}', timeout=9).read())"
+    done = await environment.run((environment.python, "-c", script), timeout=seconds(20))
+    return done.stdout + done.stderr
+
+
+async def test_operator_pods_and_probes_find_what_they_need_and_nothing_else(substrate: Kind, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    async with substrate.environment(TOPOLOGY, run="a-run", folder=folder, links=frozenset({"main"})) as environment:
+        assert environment.cluster.nodes == ("rundrill-test-control-plane",)
+        assert "products" in await fetched(environment, "/products?category=7&limit=5")
+        status, text = await said(
+            environment, "kubectl get deployments -o name; kubectl get pods -A --no-headers | wc -l"
+        )
+        assert (status, text.split()[0]) == (0, "deployment.apps/backend")
+        assert (await said(environment, "kubectl auth can-i create pods"))[1].strip() == "yes"
+        status, text = await said(
+            environment, "psql -h storefront-db.internal -U store_app storefront -Atc 'select 42'"
+        )
+        assert (status, text.strip()) == (0, "42")
+        status, text = await said(environment, "kubectl exec deploy/backend -- python -c 'print(6 * 7)'")
+        assert (status, text.strip().splitlines()[-1]) == (0, "42")
+        assert (await said(environment, "ls /var/run/docker.sock ~/.docker"))[0] != 0
+        assert "contexts" in (await said(environment, "kubectl config view -o json"))[1]
+        assert (await said(environment, "kubectl config get-contexts -o name"))[1].split() == ["kind-rundrill-test"]
+
+        await environment.link("main").set(refuse=True, reset=True)
+        assert "HTTP Error 50" in await fetched(environment, "/products?category=7&limit=5")
+        await environment.link("main").set()
+        assert "products" in await fetched(environment, "/products?category=7&limit=5")
+
+        await environment.link("main").set(latency=milliseconds(300))
+        status, text = await said(environment, "time -p psql -h storefront-db.internal -U store_app storefront -c ''")
+        assert float(text.split("real")[1].split()[0]) > 0.3
+    assert not [name for name in os.listdir(folder) if "kubeconfig" in name]
