@@ -6,6 +6,7 @@ import pytest
 
 from harness.errors import FaultError
 from harness.faults.kubernetes import CordonNode, DrainNode, KillNode, RestartNode
+from harness.model.units import seconds
 from harness.testing import check_fault
 from tests.faults.kubernetes.conftest import Broken, eventually
 
@@ -50,14 +51,17 @@ async def test_a_node_without_power_does_not_answer_until_it_has_it_again(broken
         pytest.skip("the only node is the control plane's: without it there is nobody to ask")
     async with KillNode(node=node).applied_to(broken.stage) as injection:
         assert injection.felt, injection.why
+
+    async def answers() -> bool:
+        return (await broken.api.reply("GET", f"/api/v1/nodes/{node}/proxy/healthz", within=seconds(1))).status == 200
+
+    await eventually(answers)
     async with RestartNode(node=node).applied_to(broken.stage) as injection:
         assert injection.felt, injection.why
         assert injection.evidence["went_down"]
-
-    async def answers() -> bool:
-        return "ok" in await broken.kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/healthz")
-
     await eventually(answers)
+    # Nobody took the pid files away: with them the storefront's pods do not start again by themselves.
+    await broken.kubectl("rollout", "restart", "deployment/backend")
     await broken.settled()
 
 
