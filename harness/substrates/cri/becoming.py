@@ -67,6 +67,8 @@ def _hold(order: Holder, report: socket.socket) -> NoReturn:
     null = os.open(os.devnull, os.O_RDWR)
     for fd in range(3):
         os.dup2(null, fd)
+    if order["program"]:
+        os.execve(order["program"][0], list(order["program"]), {})
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     keep = report.detach()
     os.closerange(3, keep)

@@ -37,7 +37,7 @@ ETC_FILES: Mapping[str, str] = {
 class Node:
     """`path` is a container's PATH where its image has none. `programs` are folders by where containers see them, those in
     `plain` without a layer; `python_programs` come in addition for images that are run by our Python, `python_environment` are
-    its variables."""
+    its variables; `idle` is a program that does nothing for long, if there is one."""
 
     name: str
     state: Path
@@ -46,6 +46,7 @@ class Node:
     plain: tuple[str, ...]
     links: Mapping[str, str]
     etc: tuple[str, ...]
+    idle: tuple[str, ...]
     python: str
     python_programs: Mapping[str, str]
     python_environment: Mapping[str, str]
@@ -81,6 +82,7 @@ def survey(name: str, state: Path) -> Node:
         plain=(*plain, *python),
         links=links,
         etc=tuple(f"/etc/{entry}" for entry in _ETC if os.path.lexists(f"/etc/{entry}")),
+        idle=(sleep, "2147483647") if (sleep := shutil.which("sleep", path=PATH)) else (),
         python=sys.executable,
         python_programs=python,
         python_environment=_imports(),

@@ -54,7 +54,8 @@ class User(TypedDict):
 
 class Holder(TypedDict):
     """A pod: a process that holds its namespaces, and is pid 1 where the containers share one. `proc` is a folder it may
-    mount a /proc at, to set `sysctls` of its network."""
+    mount a /proc at, to set `sysctls` of its network. It becomes `program`, which is to do nothing and to be small; without one
+    it stays what it is and reaps orphans, as the pid 1 of containers has to."""
 
     do: Literal["holder"]
     key: str
@@ -63,6 +64,7 @@ class Holder(TypedDict):
     ipc: bool
     sysctls: Mapping[str, str]
     proc: str
+    program: Sequence[str]
 
 
 class Container(TypedDict):

@@ -120,6 +120,7 @@ class Sandboxes:
             ipc=options.ipc != cri.NODE,
             sysctls={**_SYSCTLS, **config.linux.sysctls},
             proc=str(self._node.state / "proc"),
+            program=() if options.pid == cri.POD else self._node.idle,
         )
         try:
             sandbox.holder = await self._births.bear(order)

@@ -49,6 +49,10 @@ stop_signal = "SIGUSR1"
 """
 
 
+APART = cri.LinuxSandboxSecurityContext(namespace_options=cri.NamespaceOption(pid=cri.CONTAINER))
+"""What the kubelet says of most pods: each container has its own processes."""
+
+
 def until(question: Callable[[], T | None], what: str) -> T:
     """The first answer that is true."""
     deadline = time.monotonic() + WAIT
@@ -137,9 +141,7 @@ class Runtime:
             metadata=cri.PodSandboxMetadata(name=f"pod-{self.count}", uid=f"uid-{self.count}", namespace="default"),
             log_directory=str(self.folder / "logs" / str(self.count)),
             labels=labels or {},
-            linux=cri.LinuxPodSandboxConfig(
-                security_context=security or cri.LinuxSandboxSecurityContext(), sysctls=fields.pop("sysctls", {})
-            ),
+            linux=cri.LinuxPodSandboxConfig(security_context=security or APART, sysctls=fields.pop("sysctls", {})),
             **{"hostname": f"pod-{self.count}", **fields},
         )
         return Pod(self, config, self.call("RunPodSandbox", config=config).pod_sandbox_id)

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -158,20 +159,37 @@ def test_a_container_is_the_first_of_its_own_pid_namespace(pod: Pod) -> None:
     assert {name for name in seen if name.isdecimal()} <= {"1", "2"}
 
 
-def test_containers_of_a_pod_may_share_their_processes(pod: Pod) -> None:
-    shared = cri.LinuxContainerSecurityContext(namespace_options=cri.NamespaceOption(pid=cri.POD))
-    first = pod.run("sh", "-c", "exec sleep 1234", security=shared)
+SHARED = cri.LinuxContainerSecurityContext(namespace_options=cri.NamespaceOption(pid=cri.POD))
 
-    assert "sleep 1234" in pod.output("sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '", security=shared)
+
+@pytest.fixture
+def sharing(runtime: Runtime) -> Iterator[Pod]:
+    """A pod whose containers share one pid namespace."""
+    made = runtime.pod(security=cri.LinuxSandboxSecurityContext())
+    yield made
+    made.remove()
+
+
+def test_containers_of_a_pod_may_share_their_processes(sharing: Pod) -> None:
+    first = sharing.run("sh", "-c", "exec sleep 1234", security=SHARED)
+
+    assert "sleep 1234" in sharing.output("sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '", security=SHARED)
     first.stop()
     assert first.status.state == cri.CONTAINER_EXITED
 
 
-def test_what_a_container_left_in_a_shared_pid_namespace_ends_with_it(pod: Pod) -> None:
-    shared = cri.LinuxContainerSecurityContext(namespace_options=cri.NamespaceOption(pid=cri.POD))
-    pod.run("sh", "-c", "setsid sleep 4321 & sleep 0.1", security=shared).until_exited()
+def test_what_a_container_left_in_a_shared_pid_namespace_ends_with_it(sharing: Pod) -> None:
+    sharing.run("sh", "-c", "setsid sleep 4321 & sleep 0.1", security=SHARED).until_exited()
 
-    assert "4321" not in pod.output("sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '", security=shared)
+    assert "4321" not in sharing.output("sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '", security=SHARED)
+
+
+def test_what_loses_its_parent_in_a_shared_pid_namespace_is_reaped(sharing: Pod) -> None:
+    script = "for i in 1 2 3; do (setsid sleep 0.1 &) ; done; echo orphans; sleep 1000"
+    sharing.run("sh", "-c", script, security=SHARED).says("orphans")
+    look = "sleep 0.5; grep -l '^State:.Z' /proc/[0-9]*/status; echo looked"
+
+    assert sharing.output("sh", "-c", look, security=SHARED) == "looked\n"
 
 
 def test_an_ephemeral_container_sees_the_processes_of_its_target(pod: Pod) -> None:
