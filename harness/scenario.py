@@ -4,6 +4,7 @@ in every report. Not what is done with it (harness.planning)."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from harness.model.backup import BackupSchedule
 from harness.model.design import CONTROL, TREATED, Arm
 from harness.model.load import LedgerSpec, LoadProfile, Probe
 from harness.model.objectives import HumanTimes, Objective, Recovery
@@ -58,7 +59,8 @@ class Scenario:
     is the path through its sections and branches (`"resolution > if database issues"`), `prepare` what is followed before the
     fault in every arm (a backup). `bindings` gives each placeholder, as written, what it stands for. `caveats` are sentences
     that bound the claim and cannot be computed; `alerts` are rules beside the text's own (`error rate > 1% for 2m`, or PromQL),
-    of which the report says when they would have fired. Durations are ns: `period` of each probe, `step_timeout` of one command,
+    of which the report says when they would have fired. `backup`: what `prepare` does is one of a schedule, and the fault
+    comes at a point of it (by default the worst). Durations are ns: `period` of each probe, `step_timeout` of one command,
     `detect_within` how long the users' probes may take to notice the fault, `warm_up` how long the system may take to hold
     its objectives before it.
     """
@@ -83,6 +85,7 @@ class Scenario:
     expect: Known | None = None
     caveats: tuple[str, ...] = ()
     alerts: tuple[str, ...] = ()
+    backup: BackupSchedule | None = None
     period: Ns = milliseconds(50)
     step_timeout: Ns = seconds(10)
     detect_within: Ns = seconds(12)

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from harness.checking import (
     alerts,
+    backups,
     containment,
     durability,
     effect,
@@ -33,7 +34,10 @@ from harness.model.verdict import Finding, Interval, Outcome, Recovered, Status,
 VALIDITY: Final = (hygiene.CHECK, steady_state.CHECK, effect.CHECK)
 """The checks that say whether a trial counts at all."""
 
-_CLAIM: Final = (timeliness.CHECK, durability.CHECK, durability.INTEGRITY, containment.CHECK, procedure.CHECK)
+_CLAIM: Final = (
+    *(timeliness.CHECK, durability.CHECK, durability.INTEGRITY),
+    *(backups.CHECK, containment.CHECK, procedure.CHECK),
+)
 DECISIVE: Final[dict[Arm, tuple[str, ...]]] = {
     TREATED: (*VALIDITY, *_CLAIM),
     SHAM: (*VALIDITY, *_CLAIM),
@@ -56,13 +60,14 @@ def judge(history: History) -> Verdict:
     seen = _attempt(crashes, _SAMPLES, lambda: _outage(history, when)) or (None, (), None)
     alarm, series, outage = seen
     people = _attempt(crashes, "people", lambda: _people(history, when, alarm, outage)) or 0
-    loss = _attempt(crashes, durability.CHECK, lambda: durability.loss(history, when))
+    loss = _attempt(crashes, durability.CHECK, lambda: backups.placed(history, when, durability.loss(history, when)))
     checks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
         (hygiene.CHECK, lambda: hygiene.check(history, when)),
         (steady_state.CHECK, lambda: steady_state.check(history, when)),
         (effect.CHECK, lambda: effect.check(history, when, outage)),
         (timeliness.CHECK, lambda: timeliness.check(history, when, outage, people=people)),
         (durability.CHECK, lambda: durability.check(history, loss)),
+        (backups.CHECK, lambda: backups.check(history, when, loss)),
         (procedure.CHECK, lambda: procedure.check(history, when)),
         (containment.CHECK, lambda: containment.check(history)),
         (redundancy.CHECK, lambda: redundancy.check(history, when)),

@@ -3,6 +3,7 @@ every word, so that none of them can be left out of a quotation."""
 
 from collections.abc import Iterator, Sequence
 
+from harness.checking import backups
 from harness.checking.intervals import clopper_pearson_lower
 from harness.model.design import BASELINE, CONTROL, SHAM, TREATED
 from harness.model.history import History, Terms
@@ -22,6 +23,7 @@ def limits(
         *_horizon(verdicts, terms, word),
         *_human(verdicts, rta),
         *_loss(verdicts),
+        *_backup(verdicts),
         *_arms(verdicts),
         *_place(histories),
     )
@@ -67,6 +69,13 @@ def _loss(verdicts: Sequence[Verdict]) -> Iterator[str]:
     if not any(each.lost for each in losses):
         worst = 1 - clopper_pearson_lower(len(losses), len(losses))
         yield f"no loss in {len(losses)} trials still leaves up to {worst:.0%} of incidents that lose data (95% confidence)"
+
+
+def _backup(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """What the backup schedule loses at worst; where it is too much the finding says so itself."""
+    treated = [v for v in verdicts if v.arm == TREATED and v.outcome is not Outcome.INVALID]
+    told = [f.why for v in treated for f in v.findings if f.check == backups.CHECK and f.outcome is Outcome.PASSED]
+    yield from told[:1]
 
 
 def _arms(verdicts: Sequence[Verdict]) -> Iterator[str]:

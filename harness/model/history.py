@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.model.alerting import AlertCondition
+from harness.model.backup import BackupSchedule
 from harness.model.design import Arm
 from harness.model.objectives import HumanTimes, Objective, Recovery
 from harness.model.source import Source
@@ -167,7 +168,7 @@ class Terms:
     """What a trial is judged by, carried in its header so that it can be judged again without the scenario.
 
     `period` is the probes' period in ns; `modes` the connection modes probed; `ledger` whether writes were recorded; `alerts`
-    are rules that are looked at beside it.
+    are rules that are looked at beside it; `backup` the schedule that the preparation's backup is one of.
     """
 
     objectives: tuple[Objective, ...]
@@ -178,6 +179,7 @@ class Terms:
     modes: tuple[Mode, ...] = (Mode.FRESH, Mode.POOLED)
     ledger: bool = False
     alerts: tuple[AlertCondition, ...] = ()
+    backup: BackupSchedule | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,9 @@ class Recovered:
 @dataclass(frozen=True, slots=True)
 class Loss:
     """The ledger's classes by count, and RPA. `rpa` in ns is [age of the oldest lost acknowledged write, that plus one gap];
-    `resolution` the largest gap between acknowledgements shortly before the fault: what loss could go unseen."""
+    `resolution` the largest gap between acknowledgements shortly before the fault: what loss could go unseen. `worst_case`:
+    what the drill's backup schedule loses at most; `phase`: how long after the backup began the fault came; both None without a
+    schedule."""
 
     acked: int
     lost: int
@@ -114,6 +116,8 @@ class Loss:
     failed_but_present: int = 0
     vanished: int = 0
     holes: int = 0
+    worst_case: Ns | None = None
+    phase: Ns | None = None
 
 
 class Status(StrEnum):

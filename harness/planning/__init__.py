@@ -63,6 +63,7 @@ def compile_plan(scenario: Scenario, runbook: Runbook, ground: Ground, *, name: 
             period=scenario.period,
             ledger=scenario.ledger is not None,
             alerts=alerts,
+            backup=scenario.backup,
         ),
         targets=runbook.targets,
         digest=_digest(scenario, runbook),

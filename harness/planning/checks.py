@@ -8,7 +8,7 @@ from harness.checking import windows
 from harness.errors import Problem
 from harness.model.load import HttpProbe, LedgerSpec, SqlProbe, TcpProbe
 from harness.model.topology import Exposed, Mongo, Redis, Topology
-from harness.model.units import show
+from harness.model.units import milliseconds, seconds, show
 from harness.planning.draft import Draft, short
 from harness.ports import Capability
 from harness.scenario import Scenario
@@ -58,10 +58,50 @@ def objectives(scenario: Scenario) -> Iterable[Problem]:
         )
     if recovery.rpo is not None and scenario.ledger is None:
         yield Problem("an RPO without a ledger cannot be judged", None, "add ledger=LedgerSpec(…)")
+    yield from _period(scenario)
+    yield from _backup(scenario)
     for objective in scenario.objectives:
         reason = windows.refusal(objective, window=recovery.window, period=scenario.period)
         if reason:
             yield Problem(reason, None, "lengthen the window, shorten the probes' period, or lower the SLO")
+
+
+def _period(scenario: Scenario) -> Iterable[Problem]:
+    """A recovery is known to one probe period: that has to be small beside the RTO it is held against."""
+    most = min(seconds(1), scenario.recovery.rto // 100)
+    if scenario.recovery.rto > 0 and scenario.period > most:
+        yield Problem(
+            f"a probe every {show(scenario.period)} is too coarse for an RTO of {show(scenario.recovery.rto)}: at most a "
+            f"hundredth of it, and 1 s, is {show(most)}",
+            None,
+            f"set period=milliseconds({most // milliseconds(1)}) or less"
+            if most >= milliseconds(1)
+            else "raise the RTO: nothing can be measured so finely",
+        )
+
+
+def _backup(scenario: Scenario) -> Iterable[Problem]:
+    """A backup schedule needs a backup, a ledger that shows what it loses, and room for a steady window between two of them."""
+    schedule = scenario.backup
+    if schedule is None:
+        return
+    if not scenario.prepare:
+        yield Problem(
+            "a backup schedule, and no backup", None, "set prepare=(…) to the part of the text that takes one"
+        )
+    if scenario.ledger is None:
+        yield Problem(
+            "a backup schedule without a ledger: what it loses would not be seen", None, "add ledger=LedgerSpec(…)"
+        )
+    if schedule.drilled < scenario.recovery.window:
+        yield Problem(
+            f"backups every {show(schedule.drilled)} in the drill leave no room for a steady window of "
+            f"{show(scenario.recovery.window)} between them",
+            None,
+            "lengthen BackupSchedule(drilled=…)",
+        )
+    if schedule.interval is not None and schedule.interval <= 0:
+        yield Problem(f"a backup interval of {show(schedule.interval)} cannot be kept", None)
 
 
 def references(scenario: Scenario) -> Iterable[Problem]:

@@ -138,7 +138,8 @@ class Sampling:
         """How long a worker runs at most: what the scenario allows a trial, and a margin."""
         scenario = self.plan.scenario
         steps = sum(step.timeout for step in (*self.plan.prepare, *self.plan.steps))
-        return scenario.warm_up + scenario.recovery.horizon + steps + MARGIN
+        phase = scenario.backup.drilled if scenario.backup else 0
+        return scenario.warm_up + scenario.recovery.horizon + phase + steps + MARGIN
 
     async def watch(self) -> None:
         """Poll until cancelled; InstrumentError as soon as a worker is gone before its time."""

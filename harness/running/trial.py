@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import __version__, clock, codec
+from harness.checking import backups
 from harness.checking.live import Watch
 from harness.errors import HarnessError
 from harness.model.design import Trial
@@ -75,9 +76,11 @@ async def _drill(  # noqa: PLR0913 - what a trial is made of
     plan: Plan, trial: Trial, environment: Environment, sampling: Sampling, recorder: Recorder, *, keep: bool
 ) -> None:
     operator = plan.scenario.operator
-    await follow(plan.prepare, environment, operator, recorder, actor="preparation")
+    await follow(plan.prepare, environment, operator, recorder, actor=backups.PREPARATION)
     if not await _steady(plan, sampling, recorder):
         return
+    if trial.arm.fault:
+        await _in_phase(plan, trial, recorder)
     async with AsyncExitStack() as fault:
         watch = Watch(plan.terms, since=clock.now(), fault=trial.arm.fault)
         sampling.tell(watch.feed)
@@ -138,6 +141,14 @@ async def _steady(plan: Plan, sampling: Sampling, recorder: Recorder) -> bool:
         return False
     recorder.record(Name.STEADY, Phase.OK, {"window_ns": plan.terms.recovery.window})
     return True
+
+
+async def _in_phase(plan: Plan, trial: Trial, recorder: Recorder) -> None:
+    """Wait for the point of the backup schedule at which the fault is to come. One that is over is not waited for: the record
+    shows when the fault came."""
+    schedule, backup = plan.scenario.backup, backups.taken(iter(recorder.events))
+    if schedule is not None and backup is not None:
+        await clock.sleep_until(backups.fault_at(schedule, backup, seed=trial.seed))
 
 
 def _felt(injection: Injection, recorder: Recorder) -> bool:

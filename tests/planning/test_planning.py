@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 import pytest
 
 from harness.errors import InputError, Problem, UnableError
+from harness.model.backup import BackupSchedule
 from harness.model.load import HttpProbe, LedgerSpec, LoadProfile, Task
 from harness.model.objectives import Objective, Recovery
-from harness.model.topology import Cluster, Exposed, Postgres, Role, Topology, Workload
-from harness.model.units import minutes, seconds
+from harness.model.topology import Cluster, Exposed, Mongo, Postgres, Redis, Role, Topology, Workload
+from harness.model.units import milliseconds, minutes, seconds
 from harness.planning import LOOK, compile_plan
 from harness.ports import Capability, Injection, Stage
 from harness.runbooks import parse
@@ -173,6 +174,19 @@ def test_a_program_that_the_operator_does_not_have_is_a_problem_at_its_line() ->
         ({"recovery": Recovery(rto=0)}, "RTO"),
         ({"recovery": Recovery(rto=minutes(1), rpo=seconds(1))}, "RPO without a ledger"),
         ({"recovery": Recovery(rto=minutes(1), horizon=seconds(2))}, "horizon"),
+        ({"recovery": Recovery(rto=seconds(4))}, "set period=milliseconds(40) or less"),
+        ({"recovery": Recovery(rto=100)}, "nothing can be measured so finely"),
+        (
+            {"period": milliseconds(1001), "recovery": Recovery(rto=minutes(60), window=minutes(2))},
+            "too coarse for an RTO of",
+        ),
+        ({"backup": BackupSchedule(seconds(9))}, "a backup schedule, and no backup"),
+        ({"backup": BackupSchedule(seconds(9))}, "a backup schedule without a ledger"),
+        ({"backup": BackupSchedule(seconds(1))}, "leave no room for a steady window"),
+        ({"backup": BackupSchedule(seconds(9), interval=0)}, "a backup interval of 0 s"),
+        ({"alerts": ("replication lag > 60s",)}, "the alert rule `replication lag > 60s` says nothing about"),
+        ({"ledger": LedgerSpec("main")}, "is written by no role"),
+        ({"ledger": LedgerSpec("main", "app", concern="majority")}, "`main` expects on, off, local"),
         ({"operator": Operator()}, "bare SQL"),
         ({"operator": Operator(database="other")}, "`other`"),
         ({"load": LoadProfile("nobody", (Task("/"),))}, "`nobody`"),
@@ -183,6 +197,37 @@ def test_a_program_that_the_operator_does_not_have_is_a_problem_at_its_line() ->
 )
 def test_bad_input_is_refused(change, words) -> None:
     assert any(words in line for line in problems(replace(SCENARIO, **change)))
+
+
+@pytest.mark.parametrize(
+    ("store", "ledger", "words"),
+    [
+        (Redis("cache"), LedgerSpec("cache", "app"), "is written without one"),
+        (Redis("cache"), LedgerSpec("cache", concern="majority"), "`cache` expects a number of replicas"),
+        (Mongo("docs", "shop"), LedgerSpec("docs", concern="on"), "`docs` expects a number or `majority`"),
+        (Redis("cache"), LedgerSpec("cash"), "names `cash`, which the stack does not have"),
+    ],
+)
+def test_a_ledger_is_written_as_its_store_knows_it(store: Redis | Mongo, ledger: LedgerSpec, words: str) -> None:
+    topology = replace(SCENARIO.topology, stores=(store,))
+    assert any(words in line for line in problems(replace(SCENARIO, topology=topology, ledger=ledger)))
+
+
+def test_a_store_is_asked_of_the_substrate_and_its_ledger_needs_no_table() -> None:
+    stores = (Redis("cache"), Mongo("docs", "shop"))
+    topology = replace(SCENARIO.topology, stores=stores)
+    for ledger in (LedgerSpec("cache", concern="1"), LedgerSpec("docs", concern="majority+j")):
+        plan = planned(replace(SCENARIO, topology=topology, ledger=ledger))
+        assert {Capability.REDIS, Capability.MONGO} <= plan.needs
+        assert plan.topology == topology
+
+
+def test_the_alert_rules_of_text_and_scenario_are_looked_at_once_each() -> None:
+    rule = "error rate > 1% for 2m"
+    text = f"{TEXT}\n## Alerts\n\n| Metric | Warning |\n|---|---|\n| Error rate | > 1% for 2m |\n| CPU | > 80% |\n"
+    plan = planned(replace(SCENARIO, alerts=(rule, "p99 > 500ms")), text=text)
+    assert [condition.name for condition in plan.terms.alerts] == ["Error rate", "p99 > 500ms"]
+    assert "1 of the text's 2 alert rules are about what the users' probes do not see" in plan.remarks
 
 
 def test_all_problems_are_told_at_once_those_with_lines_first_and_each_once() -> None:

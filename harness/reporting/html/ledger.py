@@ -38,6 +38,9 @@ def writes(drill: Drill) -> Html | None:
         for name, count, harm in _CLASSES
     ]
     rows.append(_row("RPA", [between(loss.rpa) for _, loss in kept]))
+    if any(loss.worst_case is not None for _, loss in kept):
+        rows.append(_row("worst case of the drilled schedule", [duration(loss.worst_case) for _, loss in kept]))
+        rows.append(_row("the fault came after the backup began by", [duration(loss.phase) for _, loss in kept]))
     rows.append(_row("loss that could go unseen", [duration(loss.resolution) for _, loss in kept]))
     head = el("tr", el("th", "writes", scope="col"), *(el("th", trial, scope="col") for trial, _ in kept))
     table = el("table", el("thead", head), el("tbody", *rows), class_="figures")
