@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness import __version__, cli_doctor, cli_gate, cli_kubernetes, extensions, runbooks
+from harness import __version__, cli_doctor, cli_gate, cli_kubernetes, cli_parity, extensions, runbooks
 from harness.errors import HarnessError, InputError, Problem, UnableError
 from harness.model.design import ARMS, Arm
 from harness.model.history import History, Name
@@ -203,6 +203,7 @@ def reap(*, runs: Runs = Path("runs")) -> None:
 
 app.add_typer(cli_gate.app)
 app.add_typer(cli_doctor.app)
+app.add_typer(cli_parity.app)
 app.add_typer(cli_kubernetes.app, name="kubernetes")
 
 

@@ -1,0 +1,114 @@
+"""Two substrates held against each other: the same verdict passes, another fails with both reasons, none settles nothing."""
+
+from dataclasses import replace
+
+from harness.checking.assess import assess
+from harness.checking.judge import judge
+from harness.checking.parity import Parity, Side, StepPair, Times, compare
+from harness.model.design import CONTROL, TREATED
+from harness.model.history import History, Name, Phase, Scalar
+from harness.model.units import seconds
+from harness.model.verdict import Outcome
+from tests.checking.histories import FOUR_SECONDS, history, outage, plus, step, terms, without
+
+STEPS = (step(0, "SELECT 1"), step(1, "kubectl  get\n  pods"), step(2, what="manual"))
+NEVER = outage((0.2, 99))
+
+
+def trials(
+    treated: History | None = None, *, ran: tuple[dict[str, Scalar], ...] = ({}, {}), times: int = 2
+) -> tuple[History, ...]:
+    """Trials of a procedure that helps, unless told otherwise."""
+    judged = terms(steps=STEPS)
+    pairs = []
+    for number in range(1, times + 1):
+        one = treated or history(TREATED, FOUR_SECONDS, judged=judged, ran=ran)
+        other = history(CONTROL, NEVER, judged=judged)
+        pairs += [
+            replace(each, header=replace(each.header, trial=f"{each.header.arm}-{number}")) for each in (one, other)
+        ]
+    return tuple(
+        plus(plus(each, -9.9, Name.ENVIRONMENT, Phase.INVOKE), -7, Name.ENVIRONMENT, Phase.OK) for each in pairs
+    )
+
+
+def side(name: str, histories: tuple[History, ...]) -> Side:
+    return Side(name, assess("shop/pool", [judge(each) for each in histories], histories), histories)
+
+
+def held(one: tuple[History, ...], other: tuple[History, ...]) -> Parity:
+    return compare(side("local", one), side("kind", other))
+
+
+def ineffective() -> History:
+    return history(TREATED, NEVER, judged=terms(steps=STEPS), ran=({}, {}))
+
+
+def test_the_same_verdict_on_both_passes_and_nothing_differs() -> None:
+    parity = held(trials(), trials())
+    assert (parity.outcome, parity.why) == (Outcome.PASSED, "both say effective")
+    assert parity.differences == ()
+    assert parity.steps == (
+        StepPair("runbook.md:41", "SELECT 1", "ok ×2", "ok ×2"),
+        StepPair("runbook.md:42", "kubectl get pods", "ok ×2", "ok ×2"),
+    )
+
+
+def test_another_verdict_fails_with_the_reasons_of_both() -> None:
+    parity = held(trials(), trials(ineffective()))
+    assert parity.outcome is Outcome.FAILED
+    local, kind = parity.why.split("; kind says ")
+    assert local.startswith("local says effective: ")
+    assert kind.startswith("ineffective: ")
+    assert parity.differences == ("the treated arm recovered in time in 2 of 2 and 0 of 2 trials",)
+
+
+def test_what_is_no_verdict_settles_nothing_and_says_where_and_why() -> None:
+    never_steady = without(history(TREATED, FOUR_SECONDS, judged=terms(steps=STEPS)), Name.STEADY)
+    for parity in (held(trials(), trials(never_steady)), held(trials(never_steady), trials(ineffective()))):
+        assert parity.outcome is Outcome.INCONCLUSIVE
+        assert "says invalid: " in parity.why
+        assert "effective:" not in parity.why
+    assert held(trials(never_steady), trials(never_steady)).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_command_that_ends_otherwise_is_told_though_the_verdicts_agree() -> None:
+    failing: tuple[dict[str, Scalar], ...] = ({"phase": "fail", "status": 1, "stderr": "not now"}, {"phase": "info"})
+    parity = held(trials(), trials(ran=failing))
+    assert [(pair.one, pair.other, pair.alike) for pair in parity.steps] == [
+        ("ok ×2", "failed (1) ×2", False),
+        ("ok ×2", "ended from outside ×2", False),
+    ]
+    assert parity.differences[0] == "runbook.md:41: `SELECT 1` was ok ×2 on local, failed (1) ×2 on kind"
+
+
+def test_a_step_that_one_side_never_reached_is_told_as_that() -> None:
+    assert [pair.other for pair in held(trials(), trials(ran=({},))).steps] == ["ok ×2", "not reached ×2"]
+
+
+def test_how_often_something_became_of_a_step_is_no_difference() -> None:
+    assert StepPair("r:1", "x", "ok ×2", "ok ×5").alike
+    assert not StepPair("r:1", "x", "ok ×2", "failed ×1, ok ×5").alike
+
+
+def test_steps_of_trials_that_do_not_count_are_not_looked_at() -> None:
+    spoilt = without(history(TREATED, FOUR_SECONDS, judged=terms(steps=STEPS), ran=({}, {})), Name.STEADY)
+    assert held(trials(spoilt), trials()).steps[0].one == "not seen"
+
+
+def test_times_are_medians_of_what_the_histories_say() -> None:
+    slow = tuple(
+        plus(without(each, Name.ENVIRONMENT, Phase.OK), -5, Name.ENVIRONMENT, Phase.OK) for each in trials(times=1)
+    )
+    slow = tuple(plus(without(each, Name.ENVIRONMENT), -9.9, Name.ENVIRONMENT, Phase.INVOKE) for each in slow)
+    slow = tuple(plus(each, -4, Name.ENVIRONMENT, Phase.OK) for each in slow)
+    times = side("local", (*trials(times=1), *slow, *trials(times=1))).times
+    assert times.up == seconds(2.9)
+    assert times.slowest == seconds(5.9)
+    assert times.trial == seconds(27.1)
+    assert times.down == seconds(0.1)
+
+
+def test_an_environment_that_never_came_up_has_no_times() -> None:
+    down = tuple(without(each, Name.ENVIRONMENT, Phase.INVOKE) for each in trials(times=1))
+    assert side("kind", down).times == Times(None, None, None, None)
