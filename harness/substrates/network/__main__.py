@@ -27,12 +27,14 @@ def main() -> int:
     settings = Settings(
         kubeconfig=given.kubeconfig, cluster_dns=given.cluster_dns, domain=given.domain, hosts=given.hosts
     )
+    status = 0
     try:
         asyncio.run(_until_told(settings))
-    except (SubstrateError, OSError) as error:
-        sys.stderr.write(f"network: {error}\n")
-        return 4
-    return 0
+    except* (SubstrateError, OSError) as group:
+        for error in group.exceptions:
+            sys.stderr.write(f"network: {error}\n")
+        status = 4
+    return status
 
 
 async def _until_told(settings: Settings) -> None:

@@ -5,10 +5,11 @@ No client library: it watches six kinds of objects and creates four, and whoever
 
 import asyncio
 import base64
+import logging
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -19,6 +20,8 @@ from harness.errors import SubstrateError
 from harness.substrates.network.objects import Object
 
 T = TypeVar("T", bound=Object)
+
+_LOG = logging.getLogger(__name__)
 
 AGAIN_S = 0.25
 WATCH_S = 300
@@ -164,10 +167,12 @@ class Followed(Generic[T]):
     async def follow(self) -> None:
         """List and watch, and begin again when the server is away or its memory too short, until cancelled."""
         while True:
-            with suppress(aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError):
+            try:
                 version = await self._list()
                 while version:
                     version = await self._watch(version)
+            except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError) as error:
+                _LOG.warning("%s: listing again: %r", self._path, error)
             await asyncio.sleep(AGAIN_S)
 
     async def _list(self) -> str:

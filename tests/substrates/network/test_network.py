@@ -61,14 +61,14 @@ def resolved(name: str) -> str:
     return response.answer[-1][0].to_text() if response.answer else dns.rcode.to_text(response.rcode())
 
 
-async def soon(answer, expected: object) -> float:
+async def soon(answer, expected: object, *, within: float = 5) -> float:
     """Seconds until it is given."""
     begun = now()
 
     async def given() -> bool | None:
         return True if await answer() == expected else None
 
-    assert await until(given, deadline=begun + 5 * SECOND, every=SECOND // 100), await answer()
+    assert await until(given, deadline=begun + round(within * SECOND), every=SECOND // 100), await answer()
     return (now() - begun) / SECOND
 
 
