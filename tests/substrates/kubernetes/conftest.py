@@ -33,21 +33,34 @@ def forgetful() -> Iterator[None]:
     binaries.find.cache_clear()
 
 
-@pytest.fixture
-def programs(forgetful: None, monkeypatch: pytest.MonkeyPatch) -> binaries.Binaries:
-    """A machine that can have clusters, with Kubernetes' programs; skipped with the reason where it cannot."""
+def _found(patch: pytest.MonkeyPatch) -> binaries.Binaries:
     if not namespaces_allowed():
         pytest.skip("this machine does not allow namespaces")
     if lack := binaries.packages():
         pytest.skip(f"a cluster needs {lack}")
+    binaries.find.cache_clear()
     found = binaries.find()
     if isinstance(found, str) and (folder := _offline()):
-        monkeypatch.setenv(binaries.ASSETS, str(folder))
+        patch.setenv(binaries.ASSETS, str(folder))
         binaries.find.cache_clear()
         found = binaries.find()
     if isinstance(found, str):
         pytest.skip(f"Kubernetes' programs: {found}")
     if binaries.kubectl() is None:
         pytest.skip("there is no kubectl")
-    monkeypatch.setenv("RUNDRILL_ISOLATION", "namespaces")
+    patch.setenv("RUNDRILL_ISOLATION", "namespaces")
     return found
+
+
+@pytest.fixture
+def programs(forgetful: None, monkeypatch: pytest.MonkeyPatch) -> binaries.Binaries:
+    """A machine that can have clusters, with Kubernetes' programs; skipped with the reason where it cannot."""
+    return _found(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def programs_of_the_module() -> Iterator[binaries.Binaries]:
+    """The same for all tests of a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield _found(patch)
+    binaries.find.cache_clear()

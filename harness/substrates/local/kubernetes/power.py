@@ -6,14 +6,20 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from harness import clock
 from harness.errors import SubstrateError
+from harness.model.units import SECOND, Ns, milliseconds, seconds
 from harness.ports import NodeState
+from harness.substrates.journal import started
 from harness.substrates.local.kubernetes.places import Node
 from harness.substrates.local.kubernetes.servers import Servers
 from harness.substrates.local.site import Site
 
 ROUNDS = 20
 """How often the processes of a node are looked for until none is new: those that still ran may have made more."""
+
+
+ENDING: Ns = seconds(10)
 
 
 class Power:
@@ -65,10 +71,19 @@ class Power:
         self._state = NodeState.UP
 
     async def _down(self) -> None:
-        """Containers end with their runtime: the kernel ends the pid namespace that all of them are in."""
+        """Containers end with their runtime: the kernel ends the pid namespace that all of them are in, in a moment."""
+        meant = {pid: started(pid) for pid in self._pids()}
         for name in (self.kubelet, self.runtime):
             self._servers.give_up(name)
             await self._site.control(name, "stop", signal.SIGKILL)
+
+        async def gone() -> bool | None:
+            return not any(since is not None and started(pid) == since for pid, since in meant.items()) or None
+
+        if await clock.until(gone, deadline=clock.now() + ENDING, every=milliseconds(5)) is None:
+            raise SubstrateError(
+                f"{self._node.name}: processes live on {ENDING // SECOND} s after their runtime was killed"
+            )
         self._site.layout.seen(self._node.socket).unlink(missing_ok=True)
 
     def _hold(self) -> None:
