@@ -21,9 +21,14 @@ WATCH: Ns = milliseconds(50)
 """How often memory limits are looked at, in ns."""
 
 SAMPLE: Ns = 2 * SECOND
-"""How often CPU time is looked at, in ns; the rate is that of the last WINDOW samples."""
+"""How often CPU time is looked at by itself, in ns."""
 
-WINDOW = 5
+WINDOW: Ns = 10 * SECOND
+"""What the rate of CPU time is the mean of, in ns."""
+
+SHORTEST: Ns = SECOND
+"""What it is the mean of at least: the kernel counts in hundredths of a second."""
+
 _KILL = 9
 
 
@@ -31,10 +36,12 @@ _KILL = 9
 class _Use:
     """CPU time of one container as it was seen: the instant and the sum, both ns; never less than before."""
 
-    seen: deque[tuple[Ns, int]] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    seen: deque[tuple[Ns, int]] = field(default_factory=deque)
 
     def add(self, at: Ns, total: int) -> None:
         self.seen.append((at, max(total, self.seen[-1][1] if self.seen else 0)))
+        while len(self.seen) > 2 and self.seen[1][0] < at - WINDOW:
+            self.seen.popleft()
 
     @property
     def total(self) -> int:
@@ -42,11 +49,11 @@ class _Use:
 
     @property
     def rate(self) -> int:
-        """In billionths of a CPU."""
-        if len(self.seen) < 2:
+        """In billionths of a CPU; 0 as long as it was seen for less than SHORTEST."""
+        if not self.seen or self.seen[-1][0] - self.seen[0][0] < SHORTEST:
             return 0
         (first, least), (last, most) = self.seen[0], self.seen[-1]
-        return (most - least) * SECOND // max(1, last - first)
+        return (most - least) * SECOND // (last - first)
 
 
 class Stats:
@@ -87,10 +94,10 @@ class Stats:
                     os.kill(pid, _KILL)
 
     def _sample(self, running: Iterable[Container]) -> None:
-        uses = {container.id: self._uses.get(container.id, _Use()) for container in running}
+        known = {container.id for container in self._containers.all()}
+        self._uses = {key: use for key, use in self._uses.items() if key in known}
         for container in running:
-            self._look(container, uses[container.id])
-        self._uses = uses
+            self._look(container, self._uses.setdefault(container.id, _Use()))
 
     def _look(self, container: Container, use: _Use) -> None:
         total = processes.cpu(self._groups.get(container.space, ())) + container.cpu_ns_of_the_ended
@@ -103,7 +110,9 @@ class Stats:
     def container(self, container: Container) -> cri.ContainerStats:
         """What a container uses."""
         at = clock.wall()
-        use = self._uses.get(container.id, _Use())
+        use = self._uses.setdefault(container.id, _Use())
+        if container.running:
+            self._look(container, use)
         held = processes.memory(self._groups.get(container.space, ())) if container.running else processes.Memory(0, 0)
         return cri.ContainerStats(
             attributes=cri.ContainerAttributes(
