@@ -5,7 +5,8 @@ import nox
 nox.options.sessions = ["lint", "types", "contracts", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
-TEST = ("pytest", "pytest-asyncio", "hypothesis", "looptime", "pytest-cov", "distributed")
+TEST = ("pytest", "pytest-asyncio", "hypothesis", "looptime", "pytest-cov", "distributed", "grpcio-tools")
+STUBS = ("scipy-stubs", "types-PyYAML", "types-grpcio", "types-protobuf")
 DRILLS = (
     "scenarios/storefront/pool_exhausted_for_long.py",
     "scenarios/inventory/slow_queries.py",
@@ -23,7 +24,7 @@ def drill(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Everything pytest finds in tests/: pure, virtual-time and real-server tests."""
-    session.install("-q", "-e", ".[stores]", *TEST)
+    session.install("-q", "-e", ".[kubernetes,stores]", *TEST)
     session.run("pytest", *session.posargs)
 
 
@@ -38,7 +39,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy, strict."""
-    session.install("-q", "-e", ".[stores]", "mypy", "scipy-stubs", "types-PyYAML")
+    session.install("-q", "-e", ".[kubernetes,stores]", "mypy", *STUBS)
     session.run("mypy")
 
 
@@ -53,7 +54,7 @@ def contracts(session: nox.Session) -> None:
 def proof(session: nox.Session) -> None:
     """What the harness says of itself, measured: known truth, spoilt ledgers, the gate's exact errors, A/A and negative
     controls on real servers, starvation. About 15 minutes on two quiet CPUs; docs/measuring.md has the figures."""
-    session.install("-q", "-e", ".[stores]", *TEST)
+    session.install("-q", "-e", ".[kubernetes,stores]", *TEST)
     proofs = ("tests/proof", "tests/checking/test_known_truth.py", "tests/probes/test_prober.py")
     session.run("pytest", "-q", *(session.posargs or proofs), env={"RUNDRILL_PROOF": "full"})
 
