@@ -1,5 +1,6 @@
 """What is done to a system: each fault a frozen value, with evidence that its target felt it, undone however it ends."""
 
+from harness.faults.containers import KillContainer, PauseContainer
 from harness.faults.load import LoadSpike
 from harness.faults.network import Latency, Partition, Reset
 from harness.faults.postgres import CrashDatabase, DropIndex, LoseData
@@ -14,10 +15,12 @@ __all__ = [
     "FillDisk",
     "HoldLock",
     "Kill",
+    "KillContainer",
     "Latency",
     "LoadSpike",
     "LoseData",
     "Partition",
     "Pause",
+    "PauseContainer",
     "Reset",
 ]

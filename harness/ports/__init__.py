@@ -1,7 +1,7 @@
 """The seams to the outside, as Protocols, and the capabilities that are asked for by name. No behaviour."""
 
 from harness.ports.faults import Fault, Injection, Load, Stage
-from harness.ports.parts import Cluster, Database, Link, NodeState, Peer, Service, Store
+from harness.ports.parts import Cluster, Container, ContainerState, Database, Link, NodeState, Peer, Service, Store
 from harness.ports.programs import Completed, Process, Room, Seen
 from harness.ports.systems import Capability, Environment, Instrument, Substrate
 from harness.ports.watching import Reporter
@@ -10,6 +10,8 @@ __all__ = [
     "Capability",
     "Cluster",
     "Completed",
+    "Container",
+    "ContainerState",
     "Database",
     "Environment",
     "Fault",

@@ -141,6 +141,31 @@ class Link(Protocol):
         ...
 
 
+class ContainerState(StrEnum):
+    """What can be made of a container."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    DOWN = "down"
+
+
+class Container(Protocol):
+    """One container of a workload or database (needs DOCKER)."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    async def state(self) -> ContainerState:
+        """How it is now; DOWN also if it is gone."""
+        ...
+
+    async def set(self, state: ContainerState) -> None:
+        """Kill it, let it stand still, or have it run (again); done on return. Nothing where it is gone."""
+        ...
+
+
 class NodeState(StrEnum):
     """What can be made of a node of a cluster."""
 

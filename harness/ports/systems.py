@@ -10,7 +10,7 @@ from harness.errors import Problem
 from harness.model.history import Reading, Sample, Write
 from harness.model.topology import Topology
 from harness.model.units import Ns
-from harness.ports.parts import Cluster, Database, Link, Peer, Service, Store
+from harness.ports.parts import Cluster, Container, Database, Link, Peer, Service, Store
 from harness.ports.programs import Completed, Process
 
 
@@ -69,6 +69,10 @@ class Environment(Protocol):
 
     def link(self, name: str) -> Link:
         """The network path to the database of that name; KeyError if it was not asked for."""
+        ...
+
+    async def containers(self, name: str) -> Sequence[Container]:
+        """The containers of the workload or database of that name, as they are now; KeyError if it is not in any."""
         ...
 
     @property

@@ -15,6 +15,7 @@ from harness.ports import (
     Capability,
     Cluster,
     Completed,
+    Container,
     Database,
     Injection,
     Link,
@@ -192,6 +193,10 @@ class SimulatedEnvironment:
 
     def link(self, name: str) -> Link:
         """KeyError: there are no links."""
+        raise KeyError(name)
+
+    async def containers(self, name: str) -> Sequence[Container]:
+        """KeyError: there are none."""
         raise KeyError(name)
 
     @property

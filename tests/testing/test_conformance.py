@@ -14,7 +14,7 @@ from harness.errors import FaultError, Problem
 from harness.faults.server import session
 from harness.model.topology import Topology
 from harness.model.units import milliseconds, minutes
-from harness.ports import Capability, Environment, Fault, Injection, Stage
+from harness.ports import Capability, ContainerState, Environment, Fault, Injection, Stage
 from harness.substrates.local import Local
 from harness.substrates.simulated import Model, Simulated, SimulatedEnvironment
 from harness.testing import Break, NonConformance, check_fault, check_substrate
@@ -79,6 +79,20 @@ REVERSIBLE: list[tuple[Fault, Intact]] = [
 ]
 
 
+async def containers_run(environment: Environment) -> bool:
+    found = [one for name in ("main", "api") for one in await environment.containers(name)]
+    return [await one.state() for one in found] == [ContainerState.RUNNING] * 3 and await server_answers(environment)
+
+
+OF_CONTAINERS: list[tuple[Fault, Intact]] = [
+    (faults.KillContainer(target="main"), containers_run),
+    (faults.KillContainer(target="api", which="one"), containers_run),
+    (faults.PauseContainer(target="main"), containers_run),
+    (faults.PauseContainer(target="api"), containers_run),
+]
+"""Held to their port where there are containers: tests/substrates/containers."""
+
+
 @pytest.mark.real
 @pytest.mark.slow
 @pytest.mark.parametrize(("fault", "intact"), REVERSIBLE, ids=[str(fault) for fault, _ in REVERSIBLE])
@@ -109,8 +123,9 @@ async def test_a_loss_of_data_is_felt_and_not_undone(tmp_path: Path) -> None:
 
 def test_every_fault_there_is_is_checked_here() -> None:
     checked = {type(fault).__name__ for fault, _ in REVERSIBLE} | {"LoseData"}
-    modelled = {"LoadSpike"}  # with its load, in tests/faults/test_load.py
-    assert set(faults.__all__) == checked | modelled
+    elsewhere = {"LoadSpike"}  # with its load, in tests/faults/test_load.py
+    elsewhere |= {type(fault).__name__ for fault, _ in OF_CONTAINERS}
+    assert set(faults.__all__) == checked | elsewhere
 
 
 # Programs that end with their environment leave the socket of their input to the garbage collector.

@@ -143,6 +143,7 @@ async def _filled(  # noqa: PLR0913 - each is a part of what is brought up
         await doors.lead(name, [("127.0.0.1", database.port)])
     operating.open_desk(stack, yard, site, databases, services)
     return ContainerEnvironment(
+        yard,
         site,
         LocalEnvironment(site, databases={}, services={}, links={}),
         databases=databases,

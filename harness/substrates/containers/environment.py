@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.model.units import Ns
-from harness.ports import Cluster, Completed, Instrument, Peer, Process, Store
+from harness.ports import Cluster, Completed, Container, Instrument, Peer, Process, Store
+from harness.substrates.containers.contained import Contained
 from harness.substrates.containers.database import ContainerDatabase
 from harness.substrates.containers.doors import DoorLink
 from harness.substrates.containers.service import ContainerService
+from harness.substrates.containers.yard import Yard
 from harness.substrates.local.environment import LocalEnvironment
 from harness.substrates.local.site import Site
 
@@ -17,6 +19,7 @@ class ContainerEnvironment:
 
     def __init__(  # noqa: PLR0913 - each is a part of an environment
         self,
+        yard: Yard,
         site: Site,
         room: LocalEnvironment,
         *,
@@ -26,6 +29,7 @@ class ContainerEnvironment:
         remarks: tuple[str, ...],
         variables: Mapping[str, str],
     ) -> None:
+        self._yard = yard
         self._site = site
         self._room = room
         self._databases = databases
@@ -74,6 +78,12 @@ class ContainerEnvironment:
     def link(self, name: str) -> DoorLink:
         """The network path to the database of that name; KeyError if it was not asked for."""
         return self._links[name]
+
+    async def containers(self, name: str) -> Sequence[Container]:
+        """The containers of the workload or database of that name, as they are now; KeyError if the topology has none."""
+        if name not in self._services and name not in self._databases:
+            raise KeyError(name)
+        return [Contained(one) for one in await self._yard.containers(name)]
 
     @property
     def cluster(self) -> Cluster:

@@ -23,6 +23,7 @@ _PROVIDED = frozenset(
         Capability.VOLUMES,
         Capability.LINKS,
         Capability.LOAD,
+        Capability.DOCKER,
     }
 )
 
@@ -40,10 +41,7 @@ class Containers:
         """What its environments can be asked to do, on this machine; nothing without Docker or without namespaces."""
         if self._trouble():
             return frozenset()
-        from harness.substrates.containers import operating  # noqa: PLC0415 - Docker's library is slow
-
-        clock = {Capability.CLOCK} if postgres.faketime() else set()
-        return _PROVIDED | clock | ({Capability.DOCKER} if operating.docker() else set())
+        return _PROVIDED | ({Capability.CLOCK} if postgres.faketime() else frozenset())
 
     @property
     def isolation(self) -> str:

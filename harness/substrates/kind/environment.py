@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.model.units import Ns
-from harness.ports import Completed, Instrument, Peer, Process, Store
+from harness.ports import Completed, Container, Instrument, Peer, Process, Store
 from harness.substrates.containers.database import ContainerDatabase
 from harness.substrates.containers.doors import DoorLink
 from harness.substrates.containers.environment import ContainerEnvironment
@@ -58,6 +58,10 @@ class KindEnvironment:
     def link(self, name: str) -> DoorLink:
         """The network path to the database of that name, from pods as well; KeyError if it was not asked for."""
         return self._rest.link(name)
+
+    async def containers(self, name: str) -> Sequence[Container]:
+        """The containers of the workload or database of that name, as they are now; KeyError if the topology has none."""
+        return await self._rest.containers(name)
 
     @property
     def cluster(self) -> KindCluster:

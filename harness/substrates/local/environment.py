@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import SubstrateError
 from harness.model.units import Ns
-from harness.ports import Completed, Instrument, Peer
+from harness.ports import Completed, Container, Instrument, Peer
 from harness.substrates.inside.spawn import Program as Order
 from harness.substrates.local import redis
 from harness.substrates.local.channel import Program
@@ -106,6 +106,10 @@ class LocalEnvironment:
     def link(self, name: str) -> LocalLink:
         """The network path to the database of that name; KeyError if it was not asked for."""
         return self._links[name]
+
+    async def containers(self, name: str) -> Sequence[Container]:
+        """KeyError: there are processes instead."""
+        raise KeyError(name)
 
     @property
     def cluster(self) -> "LocalCluster":

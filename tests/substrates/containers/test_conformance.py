@@ -11,7 +11,7 @@ from harness.substrates.containers import Containers
 from harness.testing import check_fault, check_substrate
 from tests.faults.conftest import DATABASE
 from tests.substrates.containers.conftest import TOPOLOGY, there
-from tests.testing.test_conformance import REVERSIBLE, Intact
+from tests.testing.test_conformance import OF_CONTAINERS, REVERSIBLE, Intact
 
 pytestmark = [
     pytest.mark.real,
@@ -27,7 +27,10 @@ async def test_the_containers_substrate_keeps_to_its_port(containers: Containers
     assert not [one for one in there() if "check-" in one]
 
 
-@pytest.mark.parametrize(("fault", "intact"), REVERSIBLE, ids=[str(fault) for fault, _ in REVERSIBLE])
+FAULTS = [*REVERSIBLE, *OF_CONTAINERS]
+
+
+@pytest.mark.parametrize(("fault", "intact"), FAULTS, ids=[str(fault) for fault, _ in FAULTS])
 async def test_a_fault_is_felt_in_containers_and_undone_however_it_ends(
     fault: Fault, intact: Intact, containers: Containers, tmp_path: Path
 ) -> None:
