@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from harness.clock import now
+from harness.errors import SubstrateError
 from harness.substrates.network import links, netlink, plan, rules, sysctl
 from harness.substrates.network.netlink import End, Netlink
 from harness.substrates.network.packets import ETHERNET
@@ -27,9 +28,18 @@ SWEEP_S = 5.0
 
 @contextmanager
 def leading(translator: Translator) -> Iterator[None]:
-    """Lead the packets that rules send to the translation, while the scope lasts, on the running loop."""
+    """Lead the packets that rules send to the translation, while the scope lasts, on the running loop.
+
+    SubstrateError if somebody else does so already; OSError where the kernel does not allow it.
+    """
     with Netlink() as link:
-        link.ask(netlink.veth(End(_NEAR, _MAC), End(_FAR, _FAR_MAC), mtu=links.MTU, gso=links.GSO))
+        try:
+            link.ask(netlink.veth(End(_NEAR, _MAC), End(_FAR, _FAR_MAC), mtu=links.MTU, gso=links.GSO))
+        except FileExistsError as error:
+            found = (
+                f"expected an environment whose Services nobody leads; found a link {_NEAR}: another of us is running"
+            )
+            raise SubstrateError(found) from error
         try:
             near, far = socket.if_nametoindex(_NEAR), socket.if_nametoindex(_FAR)
             sysctl.write(f"net/ipv4/conf/{_NEAR}/accept_local", "1")  # what the root asks comes back to it this way

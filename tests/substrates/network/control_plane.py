@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -45,18 +45,40 @@ async def api_server() -> AsyncIterator[Api]:
     kernel.add_address("10.0.0.1")
     kernel.mount("tmpfs", "/var/lib", "tmpfs")
     _write_keys()
-    started = [started_program(control_plane.etcd()), started_program(control_plane.api_server())]
+    for argv in (control_plane.etcd(), control_plane.api_server()):
+        _start(argv)
     try:
-        async with api.connected(KUBECONFIG) as server, asyncio.timeout(START_S) as limit:
-            while not await _ready(server):
-                assert all(one.poll() is None for one in started), "a program has ended"
-                await asyncio.sleep(0.05)
-            limit.reschedule(None)
+        async with api.connected(KUBECONFIG) as server:
+            await _until_ready(server)
             yield server
     finally:
-        for one in reversed(started):
-            one.kill()
-            one.wait()
+        for name in tuple(_STARTED):
+            _kill(name)
+
+
+_STARTED: "dict[str, subprocess.Popen[bytes]]" = {}
+
+
+def kill_api_server() -> None:
+    _kill("kube-apiserver")
+
+
+async def restart_api_server(server: Api) -> None:
+    _start(control_plane.api_server())
+    await _until_ready(server)
+
+
+async def _until_ready(server: Api) -> None:
+    async with asyncio.timeout(START_S):
+        while not await _ready(server):
+            assert all(one.poll() is None for one in _STARTED.values()), "a program has ended"
+            await asyncio.sleep(0.05)
+
+
+def _kill(name: str) -> None:
+    one = _STARTED.pop(name)
+    one.kill()
+    one.wait()
 
 
 def _write_keys() -> None:
@@ -65,10 +87,10 @@ def _write_keys() -> None:
         Path(path).write_text(text)
 
 
-def started_program(argv: Any) -> "subprocess.Popen[bytes]":
+def _start(argv: Sequence[str]) -> None:
     name = Path(argv[0]).name
-    with Path(places.STATE, f"{name}.log").open("wb") as log:
-        return subprocess.Popen((programs()[name], *argv[1:]), stdout=log, stderr=log)
+    with Path(places.STATE, f"{name}.log").open("ab") as log:
+        _STARTED[name] = subprocess.Popen((programs()[name], *argv[1:]), stdout=log, stderr=log)
 
 
 async def _ready(server: Api) -> bool:
