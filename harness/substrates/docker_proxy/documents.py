@@ -14,6 +14,7 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 Document = dict[str, Json]
 
 PROJECT = "com.docker.compose.project"
+ONE_WAY = "com.docker.network.bridge.enable_ip_masquerade"
 BEYOND = "would reach beyond this environment"
 
 
@@ -128,7 +129,7 @@ def connection(document: Document) -> Safe:
 
 
 def network(document: Document, place: Place) -> Safe:
-    """A network to be made: a bridge within this machine, out of which nothing is translated."""
+    """A network to be made: a bridge out of which nothing is translated: what is in it reaches this machine at most."""
     ipam = {"Driver": only("default"), "Options": only({}), "Config": only([])}
     known: Mapping[str, Check] = {
         "Name": anything,
@@ -142,8 +143,17 @@ def network(document: Document, place: Place) -> Safe:
     }
     safe = kept(document, known, "network")
     safe["Labels"] = labelled(safe.get("Labels"), place)
-    safe["Options"] = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+    safe["Options"] = {ONE_WAY: "false"}
     return Safe(safe)
+
+
+def shown(networks: Json) -> Json:
+    """What the daemon tells of networks, without our option: compose takes one that it did not write for a change of its
+    network, and refuses to go on."""
+    for each in networks if isinstance(networks, list) else [networks]:
+        if isinstance(each, dict) and isinstance(options := each.get("Options"), dict):
+            options.pop(ONE_WAY, None)
+    return networks
 
 
 def volume(document: Document, place: Place) -> Safe:

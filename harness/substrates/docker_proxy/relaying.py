@@ -7,8 +7,15 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from harness.substrates.docker_proxy.documents import shown
 from harness.substrates.docker_proxy.routes import Body, RefusedError, Wanted
-from harness.substrates.docker_proxy.wire import CHUNK, Head, WireError, body, encode_head, read_head
+from harness.substrates.docker_proxy.wire import CHUNK, Head, WireError, all_of, body, encode_head, read_head
+
+LARGEST_ANSWER = 1 << 24
+NETWORKS = ("/networks", "/networks/{network}")
+"""Where the daemon tells of networks."""
+
+_JSON = (("Content-Type", "application/json"),)
 
 
 def encoded(wanted: Wanted, path: str, query: tuple[tuple[str, str], ...], *, head: Head, content: bytes) -> bytes:
@@ -75,6 +82,9 @@ async def _hand_back(
     if head is None:
         raise WireError("the Docker daemon ended the connection")
     _, status, reason = head.first
+    if wanted.route.shape in NETWORKS and status == "200":
+        await _show_networks(head, there, writer)
+        return
     headers = [pair for pair in head.headers if pair[0] not in {"connection", "keep-alive", "upgrade"}]
     headers += [("Connection", "Upgrade"), ("Upgrade", "tcp")] if status == "101" else [("Connection", "close")]
     writer.write(encode_head(f"HTTP/1.1 {status} {reason}", headers))
@@ -91,6 +101,14 @@ async def _hand_back(
         await _copy(there, writer)
 
 
+async def _show_networks(head: Head, there: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    told = msgspec.json.decode(await all_of(body(head, there), LARGEST_ANSWER))
+    content = msgspec.json.encode(shown(told))
+    headers = (*_JSON, ("Content-Length", str(len(content))), ("Connection", "close"))
+    writer.write(encode_head("HTTP/1.1 200 OK", headers) + content)
+    await writer.drain()
+
+
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
     """Copy to the end, and hand that on too."""
     with suppress(ConnectionError):
@@ -105,10 +123,6 @@ async def refuse(writer: asyncio.StreamWriter, error: RefusedError | WireError) 
     """Answer as the daemon words its own errors."""
     status = error.status if isinstance(error, RefusedError) else 400
     content = msgspec.json.encode({"message": str(error)})
-    headers = (
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(content))),
-        ("Connection", "close"),
-    )
+    headers = (*_JSON, ("Content-Length", str(len(content))), ("Connection", "close"))
     writer.write(encode_head(f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}", headers) + content)
     await writer.drain()

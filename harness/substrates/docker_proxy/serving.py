@@ -181,8 +181,17 @@ class Door:
             (Kind.VOLUME, safe.volumes),
         ):
             for name in dict.fromkeys(names):
-                await self._daemon.own(kind, _word(kind, name))
+                await self._allowed(kind, name)
         return safe.document
+
+    async def _allowed(self, kind: Kind, name: str) -> None:
+        """What a document names is the environment's. Not "no such …" if it is not: docker would think that of the image."""
+        try:
+            await self._daemon.own(kind, _word(kind, name))
+        except RefusedError as error:
+            if error.status != 404:
+                raise
+            raise refused(f"there is no {kind.name.lower()} {name} in this environment") from error
 
     async def _unclaimed(self, safe: Safe) -> None:
         """The daemon answers with the volume that is there, if there is one: that has to be the environment's."""

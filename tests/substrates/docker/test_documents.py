@@ -222,6 +222,7 @@ def test_a_network_is_a_bridge_that_leads_nowhere():
     asked = {"Name": "n", "CheckDuplicate": True, "Driver": "bridge", "IPAM": {"Driver": "default", "Config": []}}
     made = documents.network({**asked, "Options": {}, "EnableIPv6": False}, PLACE).document
     assert made["Options"] == {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+    assert documents.shown([{"Name": "n", **made}]) == [{"Name": "n", **made, "Options": {}}]
     assert made["Labels"] == PLACE.labels
     for wrong in (
         {"Driver": "macvlan"},
