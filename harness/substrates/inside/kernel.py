@@ -39,9 +39,12 @@ _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_SECCOMP = 22
 _PR_CAPBSET_DROP = 24
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
+
+_SECCOMP_MODE_FILTER = 2
 
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
@@ -152,6 +155,15 @@ def no_new_privileges() -> None:
 def drop_capability(number: int) -> None:
     """Never again have that capability after executing a program (capabilities(7), the bounding set)."""
     _prctl(_PR_CAPBSET_DROP, number)
+
+
+def filter_calls(program: bytes) -> None:
+    """Have a classic BPF program decide on every system call from now on (seccomp(2)); it needs no_new_privileges."""
+    mode = ctypes.c_ulong(_SECCOMP_MODE_FILTER)
+    instructions = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("@HxxxxxxP", len(program) // 8, ctypes.addressof(instructions))
+    zero = ctypes.c_ulong(0)
+    _checked(_LIBC.prctl(ctypes.c_int(_PR_SET_SECCOMP), mode, ctypes.c_char_p(header), zero, zero), "seccomp")
 
 
 def loopback_up() -> None:

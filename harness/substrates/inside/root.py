@@ -47,6 +47,10 @@ class Plan(TypedDict):
 OUR_PROC = "/run/rundrill/proc"
 """The /proc of the supervisor's pid namespace, where the instruments' own is bound from."""
 
+OTHER_TMP = "/rundrill/tmp"
+"""Where there is one, the /tmp of who has mounts of their own. With a cluster the system's is the node's, which keeps volumes
+in it (Kubernetes' host-path provisioner): an operator who clears /tmp does not sit on a node."""
+
 _PROC_FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
 
 

@@ -123,6 +123,8 @@ class Starter:
             self._map("setgroups", "deny")
             self._map("uid_map", f"{identity['uid']} 0 1")
             self._map("gid_map", f"{identity['gid']} 0 1")
+            if identity["apart"] and os.path.isdir(root.OTHER_TMP):
+                kernel.mount(root.OTHER_TMP, "/tmp", "", flags=kernel.MS_BIND)  # noqa: S108
         elif identity["uid"] >= 0:
             os.setgroups([])
             os.setresgid(identity["gid"], identity["gid"], identity["gid"])

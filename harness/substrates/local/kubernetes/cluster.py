@@ -154,7 +154,8 @@ class LocalCluster:
             raise SubstrateError(f"{node.name}: the API server refuses it: {answer.text}")
         socket = self._site.layout.seen(node.socket)
         await self._servers.until(f"{node.name} has a container runtime", lambda: _told(socket.exists()))
-        await self._servers.start(self._powers[node.name].kubelet, control_plane.kubelet(node))
+        argv = (self._site.layout.python, "-m", "harness.substrates.inside.unowned", *control_plane.kubelet(node))
+        await self._servers.start(self._powers[node.name].kubelet, argv, self._site.python_environment())
         await self._servers.until(f"{node.name} is ready", lambda: _node_ready(api, node))
 
     def _write_kubeconfigs(self, roots: Roots, port: int) -> None:
