@@ -6,7 +6,7 @@ from harness.faults.kubernetes.nodes import CordonNode, DrainNode, KillNode, Res
 from harness.faults.kubernetes.pods import CrashLoop, DeletePod, FailReadiness, KillPod, ScaleToZero
 from harness.faults.kubernetes.releases import BadImage, BadRelease
 from harness.faults.kubernetes.settings import BreakSelector, WrongConfig
-from harness.faults.kubernetes.strain import CpuHog, FillDisk, MemoryHog
+from harness.faults.kubernetes.strain import CpuHog, FillDisk, LeakConnections, MemoryHog
 
 __all__ = [
     "BadImage",
@@ -23,6 +23,7 @@ __all__ = [
     "FillDisk",
     "KillNode",
     "KillPod",
+    "LeakConnections",
     "MemoryHog",
     "RestartNode",
     "ScaleToZero",

@@ -172,6 +172,42 @@ class FillDisk(InCluster):
                 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakConnections(InCluster):
+    """The pods of `workload` open connections to their database beside their pool's and never use them: `count` each, or as many
+    as the server gives. Fresh pods do not.
+
+    When the fault ends those that are still there have let go of them. Felt: each of them has `count`, or the server refuses.
+    """
+
+    workload: str
+    count: int
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        return f"every pod of {self.workload} leaks {self.count} connections"
+
+    @asynccontextmanager
+    async def applied_to(self, stage: Stage) -> AsyncIterator[Injection]:
+        """Leak them. FaultError without such a workload, pods or switches."""
+        async with opened(stage, namespace=self.namespace) as api:
+            target = await workload(api, self.workload)
+            victims = await target.victims()
+
+            async def let_go() -> None:
+                await switch_back(api, await same(target, victims), connections=0)
+
+            async with undone(let_go, what=str(self)):
+                said = [await switch(api, pod, connections=self.count) for pod in victims]
+                held = [int(each.get("connections") or 0) for each in said]
+                yield outcome(
+                    "" if min(held) else "a pod did not get any",
+                    pods=len(victims),
+                    connections=sum(held),
+                    refused=sum(held) < self.count * len(victims),
+                )
+
+
 @asynccontextmanager
 async def _told(target: Workload, switches: dict[str, int]) -> AsyncIterator[None]:
     """Within the scope every container of the workload is told, once, soon after it runs. FaultError at its end if that could

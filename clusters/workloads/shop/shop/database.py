@@ -26,8 +26,9 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._patience = settings.query_timeout
         self._check_patience = settings.pool_timeout
+        self.conninfo = _conninfo(settings)
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            _conninfo(settings),
+            self.conninfo,
             kwargs={"autocommit": True, "row_factory": dict_row},
             min_size=settings.pool_min,
             max_size=settings.pool_size,

@@ -1,4 +1,5 @@
-"""What a drill may ask of one process while it runs: to hold memory, burn CPU, fail its health check, fill a volume, die.
+"""What a drill may ask of one process while it runs: to hold memory or database connections, burn CPU, fail its health check,
+fill a volume, die.
 
 Only where STRAIN is on. It knows nothing of who asks, and forgets everything when the process ends.
 """
@@ -10,7 +11,9 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 from aiohttp import web
+from psycopg import AsyncConnection
 
 MIB = 1 << 20
 BALLAST = "ballast"
@@ -19,11 +22,14 @@ LARGEST_VOLUME = 512 * MIB
 
 
 class Strain:
-    """The switches of this process. POST /debug/strain {"memory_mb": N, "burners": N, "ready": true, "fill": "/folder" or "",
-    "crash": true}, each of them optional; the answer to it and to GET is the state."""
+    """The switches of this process. POST /debug/strain {"memory_mb": N, "burners": N, "connections": N, "ready": true,
+    "fill": "/folder" or "", "crash": true}, each of them optional; the answer to it and to GET is the state. Connections are
+    as `conninfo` says, beside the pool's, and idle."""
 
-    def __init__(self) -> None:
+    def __init__(self, conninfo: str = "") -> None:
         self.ready = True
+        self._conninfo = conninfo
+        self._leaked: list[AsyncConnection] = []
         self._held: list[bytearray] = []
         self._burners: list[asyncio.subprocess.Process] = []
         self._filled = ""
@@ -40,6 +46,7 @@ class Strain:
         """No burner outlives the application."""
         yield
         await self._burn(0)
+        await self._leak(0)
 
     async def state(self, _: web.Request) -> web.Response:
         """GET /debug/strain."""
@@ -49,7 +56,7 @@ class Strain:
         """POST /debug/strain."""
         try:
             asked = await request.json()
-            memory, burners = int(asked.get("memory_mb", -1)), int(asked.get("burners", -1))
+            memory, burners, leaked = (int(asked.get(name, -1)) for name in ("memory_mb", "burners", "connections"))
             ready, fill, crash = (
                 bool(asked.get("ready", self.ready)),
                 asked.get("fill"),
@@ -62,6 +69,8 @@ class Strain:
             return web.json_response({"error": why}, status=409)
         if burners >= 0:
             await self._burn(min(burners, 64))
+        if leaked >= 0:
+            await self._leak(leaked)
         if memory >= 0:
             await self._hold(memory)
         if crash:
@@ -85,6 +94,7 @@ class Strain:
         return {
             "memory_mb": sum(map(len, self._held)) // MIB,
             "burners": sum(burner.returncode is None for burner in self._burners),
+            "connections": sum(not each.closed for each in self._leaked),
             "cpu_s": round(used.user + used.system + burnt, 2),
             "ready": self.ready,
             "filled": self._filled,
@@ -97,6 +107,15 @@ class Strain:
         while len(self._held) < megabytes:
             self._held.append(bytearray(b"\1") * MIB)
             await asyncio.sleep(0)
+
+    async def _leak(self, count: int) -> None:
+        """Have that many connections, or as many as the server gives."""
+        for connection in self._leaked[count:]:
+            await connection.close()
+        del self._leaked[count:]
+        with suppress(psycopg.Error):
+            while len(self._leaked) < count:
+                self._leaked.append(await AsyncConnection.connect(self._conninfo, autocommit=True))
 
     async def _burn(self, count: int) -> None:
         for burner in self._burners[count:]:

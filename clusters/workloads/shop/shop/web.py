@@ -42,7 +42,7 @@ class Api:
         self._metrics = metrics
         self._queries = Queries(settings)
         self._cashier = Cashier(settings.payments)
-        self._strain = Strain()
+        self._strain = Strain(database.conninfo)
         self._tasks = Tasks(settings.redis_url, settings.queue) if settings.redis_url else None
 
     def application(self) -> web.Application:
