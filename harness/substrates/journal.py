@@ -89,10 +89,14 @@ class Journal:
 
     def _write(self, entry: Entry) -> None:
         """Append an entry; it is on the disk on return."""
-        with (self.folder / NAME).open("ab") as file:
-            file.write(msgspec.json.encode(entry) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        _append(self.folder / NAME, entry)
+
+
+def _append(journal: Path, entry: Entry) -> None:
+    with journal.open("ab") as file:
+        file.write(msgspec.json.encode(entry) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read(path: Path) -> Iterator[Entry]:
@@ -112,8 +116,11 @@ def reap(runs: Path) -> Sequence[str]:
         over = {entry.of for entry in entries if isinstance(entry, Over)}
         living = {entry.of for entry in entries if isinstance(entry, Mortal) and entry.what == HARNESS and entry.alive}
         for entry in reversed(entries):
-            if entry.of not in over | living:
-                done.extend(f"{path.parent}: {did}" for did in _undo(entry))
+            if entry.of in over | living:
+                continue
+            done.extend(f"{path.parent}: {did}" for did in _undo(entry))
+            if isinstance(entry, Labelled):
+                done.extend(f"{path.parent}: {did}" for did in _swept(entry, path))
     return done
 
 
@@ -127,17 +134,17 @@ def _undo(entry: Entry) -> Iterator[str]:
             if Path(path).is_dir():
                 shutil.rmtree(path, ignore_errors=True)
                 yield f"removed {path}"
-        case Labelled(of=name, daemon=where):
-            yield from _swept(name, where)
-        case Over():
+        case Labelled() | Over():
             return
 
 
-def _swept(name: str, where: str) -> Iterator[str]:
+def _swept(entry: Labelled, journal: Path) -> Iterator[str]:
+    """Remove what Docker has; once that is done it is written down, since looking for it takes a while."""
     try:
-        from harness.substrates.containers import daemon, sweeping  # noqa: PLC0415 - Docker's library is an extra
+        from harness.substrates.containers import sweeping  # noqa: PLC0415 - Docker's library is an extra
 
-        with daemon.at(where):
-            yield from sweeping.sweep_dead(daemon.client(), name)
+        yield from sweeping.sweep_at(entry.daemon, entry.of)
     except (ImportError, SubstrateError) as error:
-        yield f"could not remove what Docker may have of {name}: {error}"
+        yield f"could not remove what Docker may have of {entry.of}: {error}"
+    else:
+        _append(journal, Over(entry.of))

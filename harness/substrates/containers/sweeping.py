@@ -15,6 +15,7 @@ import requests
 from docker.models.containers import Container
 
 from harness.substrates import labels
+from harness.substrates.containers import daemon as way
 
 QUIET_S = 1.5
 """How long nothing new has to turn up: a daemon finishes what a killed client had asked for."""
@@ -72,6 +73,18 @@ def sweep_dead(daemon: docker.DockerClient, environment: str) -> Sequence[str]:
                 quiet = time.monotonic() + QUIET_S
         threading.Event().wait(STEP_S)
     return done
+
+
+def sweep_at(socket: str, environment: str) -> Sequence[str]:
+    """The same, at the daemon of that socket ("": the usual one). SubstrateError if it does not answer."""
+    with way.at(socket):
+        daemon = way.client()
+    try:
+        return sweep_dead(daemon, environment)
+    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+        raise way.explained(f"removing {environment}", error) from error
+    finally:
+        daemon.close()
 
 
 def _container(container: Container) -> str:
