@@ -48,7 +48,10 @@ app = typer.Typer(
 
 Runs = Annotated[Path, typer.Option("--runs", help="Where runs are kept.")]
 SubstrateName = Annotated[
-    str, typer.Option("--substrate", help="What brings the system up: `local`, or one added by an extension.")
+    str,
+    typer.Option(
+        "--substrate", help="What brings the system up: `local`, `containers`, `kind`, or one added by an extension."
+    ),
 ]
 OtherRunbook = Annotated[Path | None, typer.Option("--runbook", help="Drill this text instead of the scenario's own.")]
 Scenarios = Annotated[
@@ -114,6 +117,13 @@ def run(  # noqa: PLR0913 - one parameter an option
             " that trial does not count. Choose the arm with --arms.",
         ),
     ] = False,
+    keep_cluster: Annotated[
+        bool,
+        typer.Option(
+            "--keep-cluster",
+            help="Leave clusters of `kind` up for the next run, which removes what this one left in them.",
+        ),
+    ] = False,
     skip_unable: Annotated[
         bool, typer.Option("--skip-unable", help="Leave out, and name, the scenarios that this machine cannot drill.")
     ] = False,
@@ -123,6 +133,8 @@ def run(  # noqa: PLR0913 - one parameter an option
 
     Example: `rundrill run scenarios/inventory --arms control,treated --repetitions 3`
     """
+    if keep_cluster:
+        extensions.keep_clusters()
     ground, plans, chosen = _prepared(scenario, substrate, runbook, arms, skip_unable=skip_unable)
     folder = store.new_run(runs)
     journal.reap(runs)
@@ -210,7 +222,10 @@ app.add_typer(cli_kubernetes.app, name="kubernetes")
 def main(arguments: Sequence[str] | None = None) -> None:
     """The program `rundrill`."""
     try:
-        app(arguments)
+        try:
+            app(arguments)
+        finally:
+            extensions.close()
     except InputError as error:
         _complain(error)
         sys.exit(BAD_INPUT)

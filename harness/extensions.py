@@ -1,15 +1,40 @@
 """The explicit table of what is chosen by name: substrates. Others add theirs by the entry-point group `rundrill.substrates`,
 or are named as `module:attribute`; an extension that does not load stops the load."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 from harness.errors import InputError, Problem
 from harness.ports import Capability, Substrate
 
 SUBSTRATE_GROUP = "rundrill.substrates"
+KEEP_CLUSTERS = "RUNDRILL_KIND_KEEP"
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """A substrate that has something up between environments."""
+
+    def close(self) -> None:
+        """Let go of it, and return when it is gone. It blocks."""
+        ...
+
+
+_OPEN: list[Lasting] = []
+
+
+def keep_clusters() -> None:
+    """Have substrates that are made from now on leave their clusters up at the end, for the next run."""
+    os.environ[KEEP_CLUSTERS] = "1"
+
+
+def close() -> None:
+    """Let go of what the substrates that were made have up between environments."""
+    while _OPEN:
+        _OPEN.pop().close()
 
 
 def _local() -> Substrate:
@@ -40,14 +65,29 @@ def known() -> Mapping[str, Callable[[], Substrate]]:
 
 def substrate(name: str) -> Substrate:
     """The substrate of that name, or what calling `attribute` of a `module:attribute` gives. InputError naming those there
-    are, or saying why it does not load."""
+    are, or saying why it does not load. What it has up between environments lasts until `close`."""
+    made = _made(name)
+    if isinstance(made, Lasting):
+        _OPEN.append(made)
+    return made
+
+
+def _made(name: str) -> Substrate:
     if ":" in name:
         return _imported(name)()
     added = {point.name: point for point in entry_points(group=SUBSTRATE_GROUP)}
     if name not in _SUBSTRATES | added:
         names = ", ".join(sorted({*_SUBSTRATES, *added}))
         raise InputError(Problem(f"there is no substrate `{name}`", None, f"choose one of: {names}, or module:Class"))
-    return _SUBSTRATES[name]() if name in _SUBSTRATES else _imported(f"{added[name].module}:{added[name].attr}")()
+    if name not in _SUBSTRATES:
+        return _imported(f"{added[name].module}:{added[name].attr}")()
+    try:
+        return _SUBSTRATES[name]()
+    except ImportError as error:
+        lack = Problem(
+            f"the substrate `{name}` needs the package {error.name}", None, f"pip install 'rundrill[{name}]'"
+        )
+        raise InputError(lack) from error
 
 
 def _imported(place: str) -> Callable[[], Substrate]:

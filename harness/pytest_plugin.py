@@ -35,6 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--rundrill-seed", type=int, default=None, help="seed of the schedule (default: the scenario's own)"
     )
+    group.addoption(
+        "--rundrill-keep-cluster",
+        action="store_true",
+        help="leave clusters of `kind` up for the next run (default: no)",
+    )
     group.addoption("--rundrill-runs", default="runs", help="where runs are kept (default: runs)")
     parser.addini(
         "rundrill_scenarios", "folders whose Python files are read for scenarios", type="paths", default=["scenarios"]
@@ -53,6 +58,8 @@ class _Session:
     @property
     def substrate(self) -> Substrate:
         if self._substrate is None:
+            if self.config.getoption("--rundrill-keep-cluster"):
+                extensions.keep_clusters()
             self._substrate = extensions.substrate(self.config.getoption("--rundrill-substrate"))
         return self._substrate
 
@@ -83,6 +90,11 @@ _SESSION = pytest.StashKey[_Session]()
 def pytest_configure(config: pytest.Config) -> None:
     """One shared state a pytest run."""
     config.stash[_SESSION] = _Session(config)
+
+
+def pytest_unconfigure() -> None:
+    """Clusters last for the whole pytest run, and no longer."""
+    extensions.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

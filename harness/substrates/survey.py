@@ -13,7 +13,6 @@ from harness.errors import SubstrateError
 from harness.model.machine import Ability, Presence, Thing
 from harness.model.units import SECOND, Ns
 from harness.ports import Capability, Substrate
-from harness.substrates.containers import settings as containers
 from harness.substrates.inside import kernel
 from harness.substrates.kind import docker
 from harness.substrates.kind import machine as kind
@@ -39,7 +38,14 @@ def things() -> Sequence[Thing]:
 
 def abilities(substrates: Mapping[str, Callable[[], Substrate]]) -> Sequence[Ability]:
     """What each of them can do here."""
-    return [_ability(make()) for make in substrates.values()]
+    found: list[Ability] = []
+    for name, make in substrates.items():
+        try:
+            found.append(_ability(make()))
+        except ImportError as error:
+            reason = f"the package {error.name} is not installed — pip install 'rundrill[{name}]'"
+            found.append(Ability(name, (), (reason,)))
+    return found
 
 
 def _ability(substrate: Substrate) -> Ability:
@@ -143,10 +149,10 @@ def _said(program: str | None, *words: str) -> str:
 def _images() -> Sequence[Thing]:
     listing = ("docker", "images", "--format", "{{.Repository}}:{{.Tag}}")
     there = execution.said(listing, env=docker.environment(), timeout=ASKING).split() if kind.daemon_answers() else []
-    named = containers.images()
+    named = _named()
     nodes = [name for name in there if name.startswith(f"{kind.NODE_IMAGE}:")]
     node = clusters.read().node_image or max(nodes, key=kind.version, default="")
-    wanted = ((named.postgres, "databases"), (named.python, "workloads"), (node or kind.NODE_IMAGE, "nodes of kind"))
+    wanted = (*named, (node or kind.NODE_IMAGE, "nodes of kind"))
     return [
         Thing(
             f"image {name}",
@@ -157,6 +163,16 @@ def _images() -> Sequence[Thing]:
         )
         for name, purpose in wanted
     ]
+
+
+def _named() -> Sequence[tuple[str, str]]:
+    """The images that the settings name, and what for; none where Docker's library, an extra, is not installed."""
+    if not find_spec("docker"):
+        return ()
+    from harness.substrates.containers import settings  # noqa: PLC0415 - an extra
+
+    named = settings.images()
+    return ((named.postgres, "databases"), (named.python, "workloads"))
 
 
 def _room() -> Sequence[Thing]:

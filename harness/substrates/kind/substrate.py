@@ -7,7 +7,6 @@ from pathlib import Path
 from harness.errors import Problem
 from harness.model.topology import Topology
 from harness.ports import Capability, Environment
-from harness.substrates.containers import Containers
 from harness.substrates.kind import machine, settings
 from harness.substrates.kind.lease import Users
 
@@ -19,6 +18,8 @@ class Kind:
     """
 
     def __init__(self) -> None:
+        from harness.substrates.containers import Containers  # noqa: PLC0415 - Docker's library is an extra
+
         self._settings = settings.read()
         self._rest = Containers()
         self._users = Users()
