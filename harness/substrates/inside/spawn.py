@@ -1,7 +1,7 @@
 """Starting a program of an environment as somebody in particular. Not what is started, nor what becomes of it."""
 
 # No pathlib: it costs more than all the rest of the start. Executing is the purpose.
-# ruff: noqa: PTH123, S606
+# ruff: noqa: PTH112, PTH123, S606
 import json
 import os
 import signal

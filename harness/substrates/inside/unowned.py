@@ -5,7 +5,7 @@ the pod's user, and does not start the pod if it cannot. That user is the same o
 """
 
 # The standard library's slow modules are avoided: pathlib alone costs more than all the rest of the start.
-# ruff: noqa: PTH100, PTH120, S606
+# ruff: noqa: PTH100, S606
 import os
 import struct
 import sys

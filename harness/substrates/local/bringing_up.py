@@ -20,7 +20,7 @@ from harness.model.topology import Cluster, Redis, Topology
 from harness.model.units import SECOND, Ns
 from harness.ports import Capability
 from harness.substrates import inside, labels
-from harness.substrates.inside.root import Plan, Volume
+from harness.substrates.inside.root import OTHER_TMP, Plan, Volume
 from harness.substrates.inside.spawn import Confinement
 from harness.substrates.journal import Journal
 from harness.substrates.local import layout as places
@@ -240,7 +240,7 @@ def _root(
             "/etc/resolv.conf": kubernetes_places.RESOLVING if cluster else "# names are in /etc/hosts\n",
             "/etc/nsswitch.conf": f"passwd: files\ngroup: files\nhosts: files{' dns' if cluster else ''}\n",
         },
-        directories=_FOLDERS,
+        directories=(*_FOLDERS, OTHER_TMP) if cluster else _FOLDERS,
         volumes=volumes if with_volumes else [],
         size_mib=ROOM_MIB,
         addresses=[node.address for node in nodes],
@@ -277,6 +277,7 @@ def _furnish(site: Site) -> None:
         )
         site.own_file(f"{places.TOOLS}/{name}", f'#!/bin/sh\nexec {words} "$@"\n', site.users.ours, mode=0o755)
     if site.topology.cluster:
+        site.own_folder(OTHER_TMP, operator, mode=0o1777)
         layout.seen(f"{places.TOOLS}/kubectl").symlink_to(f"{kubernetes_places.PROGRAMS}/kubectl")
     for name, path in {**postgres.programs(), **redis.programs()}.items():
         layout.seen(f"{places.TOOLS}/{name}").symlink_to(layout.program(path))
@@ -369,7 +370,13 @@ async def _service(service: LocalService) -> None:
 
 def keep_logs(layout: Layout, folder: Path) -> None:
     """Copy the end of every log out of the environment."""
-    logs = layout.seen("/var/log")
+    places_of_logs = {"/var/log": folder, kubernetes_places.LOGS: folder / "kubernetes",
+                      kubernetes_places.POD_LOGS: folder / "pods"}  # fmt: skip
+    for place, kept in places_of_logs.items():
+        _keep(layout.seen(place), kept)
+
+
+def _keep(logs: Path, folder: Path) -> None:
     for path in sorted(logs.rglob("*.log")):
         if path.is_file() and not path.is_symlink():
             copy = folder / path.relative_to(logs)

@@ -3,13 +3,17 @@
 import socket
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Network
 
 from harness.model.units import SECOND
+from harness.substrates.network import plan
 from harness.substrates.network.objects import Endpoint, EndpointSlice, Service, ServicePort, World
 from harness.substrates.network.translation import Backend, Frontend, Target
 
 PROTOCOLS: Mapping[str, int] = {"TCP": socket.IPPROTO_TCP, "UDP": socket.IPPROTO_UDP}
 """Those that are led. SCTP has a checksum over its ports that changing them in passing would break."""
+
+_NODES = IPv4Network(plan.NODES)
 
 
 def table(world: World) -> Mapping[Frontend, Target]:

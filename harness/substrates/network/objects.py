@@ -58,6 +58,7 @@ class ContainerPort(Read, frozen=True):
 
     name: str = ""
     container_port: int = 0
+    host_port: int = 0
     protocol: str = "TCP"
 
 
@@ -82,6 +83,7 @@ class PodStatus(Read, frozen=True):
     """Where it is, and how far it has come."""
 
     phase: str = ""
+    host_ip: str = msgspec.field(name="hostIP", default="")
     pod_ip: str = msgspec.field(name="podIP", default="")
 
 

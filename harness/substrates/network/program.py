@@ -40,10 +40,10 @@ class Settings:
 class Network:
     """What is in force, as it follows from the cluster as last seen."""
 
-    def __init__(self, settings: Settings, translator: Translator, policies: rules.Rules) -> None:
+    def __init__(self, settings: Settings, translator: Translator, changing: rules.Rules) -> None:
         self._settings = settings
         self._translator = translator
-        self._policies = policies
+        self._rules = changing
         self._world = World()
         self._hosts: Mapping[str, tuple[str, ...]] = {}
         self._read: tuple[int, int] = (0, 0)
@@ -51,8 +51,9 @@ class Network:
 
     def take(self, world: World) -> None:
         """Let everything follow a new state of the cluster."""
-        self._translator.lead_by(balancing.table(world))
-        self._policies.change(enforcement.of(world, dns=self._settings.cluster_dns))
+        table = balancing.table(world)
+        self._translator.lead_by(table)
+        self._rules.change(enforcement.of(world, dns=self._settings.cluster_dns) | balancing.rules_for(table))
         self._world = world
         self._name()
 

@@ -21,6 +21,7 @@ from harness.substrates.network.netlink import Netlink, Request, attribute
 TRANSLATION = "nat0"
 TRANSLATION_TABLE = 100
 
+HOST_PORTS = 50
 POLICIES = 999
 EGRESS_ALLOWED, EGRESS_DENIED = 1000, 2000
 EGRESS_DONE = 2999

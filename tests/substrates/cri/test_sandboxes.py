@@ -96,9 +96,10 @@ def test_a_pod_in_the_nodes_network_has_the_nodes_interfaces_and_name(runtime: R
     pod = runtime.pod(security=HOST_NETWORK, hostname="")
     other = runtime.pod()
 
-    said = pod.output("sh", "-c", "cat /proc/net/dev")
+    said = pod.output("sh", "-c", "hostname; cat /proc/net/dev")
 
     assert pod.status.network.ip == ""
+    assert said.startswith("node-1\n")
     assert "eth0:" not in said
     assert f"pod{other.id[:11]}:" in said
     for each in (pod, other):

@@ -8,9 +8,11 @@ PROGRAMS = "/rundrill/kubernetes"
 STATE = "/var/lib/kubernetes"
 PKI = f"{STATE}/pki"
 ETCD = "/var/lib/etcd"
-LOGS = "/var/log/kubernetes"
 KUBELETS = "/var/lib/kubelet"
-POD_LOGS = "/var/log/pods"
+LOGS = f"{STATE}/log"
+POD_LOGS = f"{STATE}/pods"
+"""Not below /var/log: an operator who clears that does not sit on a node."""
+
 OPERATORS = "/home/operator/.kube/config"
 """The operator's kubeconfig."""
 
