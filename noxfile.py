@@ -8,7 +8,7 @@ nox.options.sessions = ["lint", "types", "contracts", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
 TEST = ("pytest", "pytest-asyncio", "hypothesis", "looptime", "pytest-cov", "distributed", "grpcio-tools")
-STUBS = ("scipy-stubs", "types-PyYAML", "types-grpcio", "types-protobuf")
+STUBS = ("scipy-stubs", "types-PyYAML", "types-docker", "types-grpcio", "types-protobuf")
 DRILLS = (
     "scenarios/storefront/pool_exhausted_for_long.py",
     "scenarios/inventory/slow_queries.py",
@@ -47,7 +47,7 @@ def parity(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Everything pytest finds in tests/: pure, virtual-time and real-server tests."""
-    session.install("-q", "-e", ".[kubernetes,stores]", *TEST)
+    session.install("-q", "-e", ".[containers,kubernetes,stores]", *TEST)
     session.run("pytest", *session.posargs)
 
 
@@ -62,7 +62,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy, strict."""
-    session.install("-q", "-e", ".[kubernetes,stores]", "mypy", *STUBS)
+    session.install("-q", "-e", ".[containers,kubernetes,stores]", "mypy", *STUBS)
     session.run("mypy")
 
 

@@ -15,7 +15,7 @@ import pytest
 from harness.clock import now, until
 from harness.model.units import SECOND
 from harness.substrates import labels
-from harness.substrates.containers import Containers, daemon
+from harness.substrates.containers import Containers
 from harness.substrates.journal import Mortal, reap
 from tests.substrates.test_local_death import descendants
 
@@ -46,6 +46,8 @@ COMING_UP_S = 6.0
 
 def left(run: str) -> list[str]:
     """What Docker has of that run."""
+    from harness.substrates.containers import daemon
+
     docker = daemon.client()
     label = f"{labels.RUN}={run}"
     wanted: dict[str, str | list[str] | bool] = {"label": label}
