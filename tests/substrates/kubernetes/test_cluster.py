@@ -176,6 +176,25 @@ spec:
 """
 
 
+async def test_an_operator_who_clears_tmp_and_the_logs_does_not_sit_on_a_node(cluster: LocalEnvironment) -> None:
+    made = await cluster.operate(("kubectl", "apply", "-f", "-"), stdin=CLAIMING, timeout=30 * SECOND)
+    assert made.ok, made.stderr
+    waited = await kubectl(cluster, "wait", "--for=condition=Ready", "pod/claiming", "--timeout=40s")
+    assert waited.ok, waited.stderr
+    await told(cluster, "exec", "claiming", "--", "sh", "-c", "echo kept > /data/file")
+    script = "echo mine > /tmp/x; rm -rf /tmp/* /var/log/*; ls -A /tmp"
+    cleared = await cluster.operate(("sh", "-c", script), timeout=20 * SECOND)
+    assert (cleared.status, cleared.stdout) == (0, ""), cleared.stderr
+    assert await told(cluster, "exec", "claiming", "--", "cat", "/data/file") == "kept"
+    assert "GET / " in await told(cluster, "logs", "-l", "app=web", "--tail=-1")
+    await told(cluster, "delete", "pod/claiming", "pvc/data", "--now")
+
+
+async def test_what_an_operator_leaves_in_tmp_is_there_for_the_next_command(cluster: LocalEnvironment) -> None:
+    await cluster.operate(("sh", "-c", "echo mine > /tmp/note"), timeout=20 * SECOND)
+    assert (await cluster.operate(("cat", "/tmp/note"), timeout=20 * SECOND)).stdout == "mine\n"
+
+
 async def test_what_kubectl_cannot_do_it_says_itself(cluster: LocalEnvironment) -> None:
     done = await kubectl(cluster, "rollout", "undo", "deploy/web", "control", "console")
     assert done.status == 1
