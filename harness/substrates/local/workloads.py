@@ -32,6 +32,7 @@ class Image(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     health: str = ""
     workdir: str = ""
     files: dict[str, str] = {}
+    arguments: tuple[str, ...] = ()
     user: str = ""
     stop_signal: str = ""
 
