@@ -1,13 +1,14 @@
-"""Services and EndpointSlices → which frontend leads to which endpoints: kube-proxy's decisions as a value. Nothing is led."""
+"""Services, EndpointSlices, pods → which frontend leads to which endpoints: kube-proxy's decisions as a value. Nothing is led."""
 
 import socket
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 from harness.model.units import SECOND
-from harness.substrates.network import plan
+from harness.substrates.network import plan, rules
 from harness.substrates.network.objects import Endpoint, EndpointSlice, Service, ServicePort, World
+from harness.substrates.network.rules import Action, Rule
 from harness.substrates.network.translation import Backend, Frontend, Target
 
 PROTOCOLS: Mapping[str, int] = {"TCP": socket.IPPROTO_TCP, "UDP": socket.IPPROTO_UDP}
@@ -32,7 +33,33 @@ def table(world: World) -> Mapping[Frontend, Target]:
             if backends and port.protocol in PROTOCOLS:
                 target = Target(f"{service.name}:{port.name}", backends, _affinity(service))
                 found |= dict.fromkeys(_frontends(service, port, nodes), target)
-    return found
+    return found | dict(_host_ports(world))
+
+
+def _host_ports(world: World) -> Iterator[tuple[Frontend, Target]]:
+    """The ports that pods have on their nodes, which usual network plugins lead to them."""
+    for pod in world.pods:
+        for port in (port for container in pod.spec.containers for port in container.ports):
+            if pod.address and port.host_port and port.protocol in PROTOCOLS and pod.status.host_ip:
+                backend = (socket.inet_aton(pod.address), port.container_port)
+                frontend = (PROTOCOLS[port.protocol], socket.inet_aton(pod.status.host_ip), port.host_port)
+                yield frontend, Target(f"{pod.name}:{port.host_port}", (backend,))
+
+
+def rules_for(table: Mapping[Frontend, Target]) -> frozenset[Rule]:
+    """What is to be led that the standing rules do not know of: ports of nodes outside the range for Services."""
+    return frozenset(
+        Rule(
+            rules.HOST_PORTS,
+            Action.LOOKUP,
+            rules.TRANSLATION_TABLE,
+            target=IPv4Network((address, 32)),
+            protocol=protocol,
+            ports=range(port, port + 1),
+        )
+        for protocol, address, port in table
+        if IPv4Address(address) in _NODES and port not in plan.NODE_PORTS
+    )
 
 
 def _frontends(service: Service, port: ServicePort, nodes: Sequence[str]) -> Iterator[Frontend]:

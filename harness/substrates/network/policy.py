@@ -148,7 +148,10 @@ class _Reader:
 
 def name_server(address: str) -> Pod:
     """The cluster's name server as policies see it: as if it were CoreDNS's pod."""
-    ports = (ContainerPort("dns", 53, "UDP"), ContainerPort("dns-tcp", 53, "TCP"))
+    ports = (
+        ContainerPort(name="dns", container_port=53, protocol="UDP"),
+        ContainerPort(name="dns-tcp", container_port=53, protocol="TCP"),
+    )
     return Pod(
         metadata=Metadata(name="coredns", namespace="kube-system", labels={"k8s-app": "kube-dns"}),
         spec=PodSpec(containers=(Container(name="coredns", ports=ports),)),

@@ -6,7 +6,7 @@ import pytest
 from harness.model.units import SECOND
 from harness.substrates.network import balancing
 from harness.substrates.network.objects import World
-from tests.substrates.network.things import endpoint, endpoints, node, service
+from tests.substrates.network.things import endpoint, endpoints, node, pod, service
 
 NODES = (node("10.0.0.1"), node("10.0.0.2"))
 
@@ -100,3 +100,17 @@ def test_affinity_lasts_as_long_as_the_service_says(spec: dict[str, Any], kept: 
     world = World(services=(service("api", **spec),), slices=(endpoints("api", endpoint("10.244.0.5")),))
     (target,) = balancing.table(world).values()
     assert target.affinity == kept
+
+
+def test_ports_that_pods_have_on_their_nodes_lead_to_them_and_are_led_where_no_standing_rule_does() -> None:
+    ports = [{"containerPort": 8000, "hostPort": port, "protocol": "TCP"} for port in (80, 30080)]
+    made = pod("web", "10.244.0.5", ports=ports, host_address="10.0.0.2")
+    table = balancing.table(World(pods=(made, pod("idle", "10.244.0.6"))))
+    there = (socket.inet_aton("10.244.0.5"), 8000)
+    node_ = socket.inet_aton("10.0.0.2")
+    assert {frontend: target.backends for frontend, target in table.items()} == {
+        (6, node_, 80): (there,),
+        (6, node_, 30080): (there,),
+    }
+    (rule,) = balancing.rules_for(table)
+    assert (str(rule.target), rule.protocol, rule.ports) == ("10.0.0.2/32", 6, range(80, 81))

@@ -225,3 +225,23 @@ async def test_a_policy_that_cannot_be_kept_is_refused_with_the_reason(tmp_path:
         await soon(answer, f"422 {enforcement.REFUSED}")
         for port in ({"port": 51999}, {"port": 1, "endPort": 65535}, {"port": "http"}, {}):
             await restrict(server, f"p{len(port)}{port.get('port', '')}", podSelector={}, egress=[{"ports": [port]}])
+
+
+@in_namespaces
+async def test_a_port_that_a_pod_has_on_its_node_leads_to_it(tmp_path: Path) -> None:
+    async with up(tmp_path / "none") as server:
+        with pod("10.244.0.2") as web, pod("10.244.0.3") as client:
+            server_in(web, 8000, "web sees ")
+            ports = [{"containerPort": 8000, "hostPort": 8080}]
+            spec = {"containers": [{"name": "main", "image": "demo/app:1.0", "ports": ports}]}
+            await create(server, f"{NAMESPACE}/pods", {"metadata": {"name": "web"}, "spec": spec})
+            where = {
+                "podIP": "10.244.0.2",
+                "podIPs": [{"ip": "10.244.0.2"}],
+                "hostIP": "10.0.0.1",
+                "hostIPs": [{"ip": "10.0.0.1"}],
+            }
+            await set_status(server, f"{NAMESPACE}/pods/web", {"phase": "Running", **where})
+            await soon(lambda: client.running(lambda: asked("10.0.0.1", 8080)), "web sees 10.244.0.3")
+            await delete(server, f"{NAMESPACE}/pods/web?gracePeriodSeconds=0")
+            assert await soon(lambda: client.running(lambda: asked("10.0.0.1", 8080)), "ECONNREFUSED") < 1

@@ -56,10 +56,11 @@ def pod(
     ports: Any = (),
     host: bool = False,
     phase: str = "Running",
+    host_address: str = "",
     **labels: str,
 ) -> Pod:
     spec = {"hostNetwork": host, "containers": [{"name": "main", "ports": list(ports)}]}
-    status = {"phase": phase, "podIP": address}
+    status = {"phase": phase, "podIP": address, "hostIP": host_address}
     return decoded(Pod, {"metadata": meta(name, namespace, **labels), "spec": spec, "status": status})
 
 
