@@ -27,6 +27,7 @@ from harness.running.experiment import assess_stored, run_experiment, schedule
 from harness.running.loading import find
 from harness.running.trial import Bench
 from harness.substrates import journal
+from harness.substrates.kind import lease
 
 PASSED, FAILED, BAD_INPUT, INCONCLUSIVE, HARNESS_ERROR, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -204,11 +205,12 @@ def report(
 
 @app.command()
 def reap(*, runs: Runs = Path("runs")) -> None:
-    """Undo what killed runs have left behind: processes, folders. Runs that still live are not touched.
+    """Undo what killed runs have left behind: processes, folders, containers, clusters. Runs that still live are not touched,
+    nor are clusters that were to be kept.
 
     Example: `rundrill reap`
     """
-    done = journal.reap(runs)
+    done = [*journal.reap(runs), *asyncio.run(lease.reap())]
     for line in done or ["nothing was left behind"]:
         _console().print(line, markup=False)
 

@@ -5,7 +5,7 @@ this process or another wants them. Not what is in a cluster.
 import atexit
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,9 +14,10 @@ import msgspec
 from harness import clock, execution
 from harness.errors import SubstrateError
 from harness.model.units import SECOND, Ns
-from harness.substrates.kind import keeper
+from harness.substrates.kind import docker, keeper
 from harness.substrates.kind.room import Order, Room, State
 from harness.substrates.kind.settings import Settings
+from harness.substrates.local import template
 
 POLL: Ns = SECOND // 10
 WAITING: Ns = 3600 * SECOND
@@ -135,3 +136,34 @@ async def _start_keeper(room: Room) -> None:
     done = await execution.run(argv, env=keeper.environment(room), cwd=Path("/"), timeout=STARTING)
     if not done.ok:
         raise SubstrateError(f"the keeper of kind cluster {room.name!r} does not start: {done.stderr.strip()}")
+
+
+async def reap() -> Sequence[str]:
+    """Delete the clusters of ours that nobody uses, that were not to be kept, and whose keeper is dead; a sentence for each."""
+    folder = template.cache() / "kind"
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else ()
+    done = [await _reaped(Room.of(name)) for name in names]
+    return [sentence for sentence in done if sentence]
+
+
+async def _reaped(room: Room) -> str:
+    order = room.order()
+    if order is None or order.keep or room.kept_alive():
+        return ""
+
+    async def ended() -> bool | None:
+        return None if room.kept_alive() else True
+
+    try:
+        if not await docker.nodes(room.name):
+            return ""
+        await _start_keeper(room)  # with nobody to keep it for, it deletes it
+        await clock.until(ended, deadline=clock.now() + round(LEAVING_S * SECOND), every=POLL)
+        left = await docker.nodes(room.name)
+    except SubstrateError as error:
+        return f"could not delete the kind cluster {room.name}: {error}"
+    return (
+        f"could not delete the kind cluster {room.name}: see {room.log}"
+        if left
+        else f"deleted the kind cluster {room.name}"
+    )

@@ -218,6 +218,29 @@ def test_a_harness_that_is_killed_while_the_cluster_is_up_leaves_nothing(kind: S
         harness.communicate()
 
 
+def keeper_of(room: Room) -> int:
+    """The pid of whoever holds the keeper's lock (proc_locks(5))."""
+    inode = (room.folder / "keeper.lock").stat().st_ino
+    locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return next(int(fields[4]) for fields in locks if fields[5].endswith(f":{inode}"))
+
+
+async def test_a_cluster_whose_keeper_was_killed_as_well_is_reaped(kind: Settings, cache: Path) -> None:
+    with nothing_left():
+        harness = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", UNTIL_KILLED, stdout=subprocess.PIPE, start_new_session=True
+        )
+        assert harness.stdout
+        assert await harness.stdout.readline() == b"up\n"
+        assert await lease.reap() == [], "it is in use"
+        os.kill(keeper_of(Room.of(kind.name)), signal.SIGKILL)
+        os.killpg(harness.pid, signal.SIGKILL)
+        await harness.wait()
+        assert in_docker()["containers"] == ["rundrill-test-control-plane"]
+        assert await lease.reap() == ["deleted the kind cluster rundrill-test"]
+    assert await lease.reap() == []
+
+
 async def test_a_cluster_of_somebody_elses_is_refused_and_left_alone(kind: Settings, cache: Path) -> None:
     labels = ("--label", "io.x-k8s.kind.cluster=rundrill-test", "--label", "io.x-k8s.kind.role=control-plane")
     await docker.done("run", "-d", "--name", "rundrill-test-control-plane", *labels, "busybox:latest", "sleep", "60")
