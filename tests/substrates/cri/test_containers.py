@@ -277,3 +277,33 @@ def _running(word: str) -> list[str]:
         except OSError:
             continue
     return found
+
+
+def test_nothing_is_left_of_what_was_removed(runtime: Runtime) -> None:
+    def round_of_life() -> None:
+        pod = runtime.pod()
+        running = pod.run("sh", "-c", "sleep 1000 & exec sleep 1000", stdin=True)
+        pod.run("sh", "-c", "test -t 1", tty=True).until_exited()
+        running.exec("true")
+        with pytest.raises(grpc.RpcError):
+            pod.run("nothing-of-the-kind")
+        with pytest.raises(grpc.RpcError):
+            running.exec("nothing-of-the-kind")
+        pod.remove()
+
+    round_of_life()
+    before = _held(runtime)
+    for _ in range(10):
+        round_of_life()
+
+    assert until(lambda: _held(runtime) if _held(runtime) <= before else None, "no more is held than before") <= before
+    assert list((runtime.folder / "state" / "pods").iterdir()) == []
+
+
+def _held(runtime: Runtime) -> tuple[int, int]:
+    """How many descriptors the runtime and all its descendants have, and how many of these there are."""
+    family = [runtime.host_pid()]
+    for pid in family:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            family += [int(child) for child in (task / "children").read_text().split()]
+    return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in family), len(family)

@@ -7,7 +7,7 @@ import zlib
 from contextlib import suppress
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.substrates.cri.spdy import LARGEST_CONTROL, LARGEST_DATA, Decoder, Encoder
@@ -69,6 +69,7 @@ def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[a:b] for a, b in itertools.pairwise(places)]
 
 
+@settings(deadline=None)
 @given(st.lists(frames, max_size=8), st.lists(st.integers(0, 10_000), max_size=20))
 def test_what_was_encoded_is_decoded_whatever_pieces_it_comes_in(sent, cuts):
     decoder = Decoder()
@@ -76,6 +77,7 @@ def test_what_was_encoded_is_decoded_whatever_pieces_it_comes_in(sent, cuts):
     assert found == sent
 
 
+@settings(deadline=None)
 @given(st.lists(frames, min_size=1, max_size=5), st.integers(0, 10_000))
 def test_a_truncated_stream_gives_its_whole_frames_and_no_error(sent, cut):
     data = encoded(sent)
@@ -84,6 +86,7 @@ def test_a_truncated_stream_gives_its_whole_frames_and_no_error(sent, cut):
     assert len(found) < len(sent)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=20))
 @example(b"\x80\x03\x00\x01\x00\x00\x00\x0a" + b"\x00\x00\x00\x01" + bytes(6), [])
 @example(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", [3])
@@ -94,6 +97,7 @@ def test_garbage_is_decoded_the_same_in_any_pieces_and_never_raises(data, cuts):
     assert all(not isinstance(frame, Broken) for frame in at_once[:-1])
 
 
+@settings(deadline=None)
 @given(st.lists(frames, min_size=1, max_size=4), st.integers(0, 100_000), st.integers(1, 255))
 def test_a_flipped_byte_is_at_worst_an_error_that_is_named(sent, place, flip):
     data = bytearray(encoded(sent))
@@ -103,6 +107,7 @@ def test_a_flipped_byte_is_at_worst_an_error_that_is_named(sent, place, flip):
             assert frame.why
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_a_block_that_is_not_refused_packs_to_itself(data):
     headers: tuple[tuple[str, str], ...] | None = None
