@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,8 @@ class Daemon:
             raise RefusedError(f"the Docker daemon did not say what {path} is: {error}", 502) from error
         finally:
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
 
 async def _rest(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:

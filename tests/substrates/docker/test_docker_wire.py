@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import SubstrateError
@@ -26,8 +26,24 @@ class Recorder:
     asked: list[str] = field(default_factory=list)
     said: list[bytes] = field(default_factory=list)
     upgrades: bool = True
+    tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+
+    def accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.tasks.append(asyncio.create_task(self.serve(reader, writer)))
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await asyncio.sleep(0)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self.answered(reader, writer)
+        finally:
+            writer.close()
+
+    async def answered(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             line = head.split("\r\n")[0]
@@ -52,7 +68,6 @@ class Recorder:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(0.3):
                         self.said[place] += await reader.read()
-        writer.close()
 
     @staticmethod
     def answer(path: str) -> object:
@@ -68,7 +83,7 @@ class Recorder:
 async def recording(tmp_path: Path, *, upgrades: bool = True) -> AsyncIterator[tuple[Recorder, Path]]:
     recorder = Recorder(upgrades=upgrades)
     behind, path = tmp_path / "daemon", tmp_path / "door"
-    server = await asyncio.start_unix_server(recorder.serve, str(behind))
+    server = await asyncio.start_unix_server(recorder.accepted, str(behind))
     try:
         async with serve(path, docker=behind, environment="e1", project="proj", network="net"):
             recorder.asked.clear()
@@ -76,6 +91,7 @@ async def recording(tmp_path: Path, *, upgrades: bool = True) -> AsyncIterator[t
             yield recorder, path
     finally:
         server.close()
+        await recorder.close()
 
 
 async def raw(path: Path, data: bytes, *, half_close: bool = False) -> bytes:
@@ -220,6 +236,7 @@ async def test_an_upgrade_of_anything_else_is_not_handed_on(tmp_path):
         assert recorder.asked == ["GET /version"]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 async def test_any_bytes_are_a_head_or_an_error(data):
     with suppress(WireError):

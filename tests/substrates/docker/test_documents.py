@@ -4,7 +4,7 @@ import json
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.substrates.docker_proxy import documents
@@ -128,6 +128,7 @@ def test_what_would_reach_the_host_is_refused(options):
         container(host(**options), PLACE)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(REACHING), st.randoms(use_true_random=False))
 def test_no_spelling_of_a_key_gets_it_past(options, chance: random.Random):
     # Go matches the keys of JSON whatever their case.
@@ -156,6 +157,7 @@ KEYS = [
 ]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=6), json_values, max_size=6))
 def test_any_document_is_made_safe_or_refused(document):
     makers = (

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.substrates.docker_proxy.routes import ROUTES, Does, Kind, RefusedError, find
@@ -178,6 +178,7 @@ words = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(METHODS), st.lists(words, max_size=6), st.sampled_from(["", "/v1.41", "/v1.41/v1.41", "/v1"]))
 @example("POST", ["containers", "..", "images", "prune"], "/v1.41")
 @example("POST", ["containers", "web", "..", "prune"], "")
@@ -193,6 +194,7 @@ def test_no_path_gets_through_that_the_table_does_not_spell(method, parts, versi
     assert re.fullmatch(r"(/v1\.41)?(/[A-Za-z0-9_][A-Za-z0-9_.:@-]*)+", path)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(METHODS), st.text(max_size=60))
 def test_any_text_at_all_is_understood_or_refused(method, text):
     for target in (text, "/" + text, "/containers/" + text, f"/containers/{text}/json", f"/images/{text}/json"):
