@@ -7,6 +7,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
+from harness.errors import SubstrateError
 from harness.model.units import SECOND, Ns
 from harness.substrates.cri.sessions import PortForward, Sessions
 from harness.substrates.cri.spdy_frames import Status
@@ -97,7 +98,7 @@ async def _forward(data: Stream, error: Stream, sandbox: str, *, sessions: Sessi
     context = f'failed to execute portforward in network namespace of "{sandbox}"'
     try:
         reader, writer = await sessions.connect(sandbox, port)
-    except OSError as problem:
+    except (OSError, SubstrateError) as problem:
         why = f"{context}: failed to connect to localhost:{port}: {_words(problem)}"
     else:
         why = await _copied(data, reader, writer)
@@ -158,6 +159,7 @@ async def _downward(data: Stream, reader: asyncio.StreamReader) -> str:
             return ""
 
 
-def _words(problem: OSError) -> str:
+def _words(problem: Exception) -> str:
     """As the kernel has it, in lower case as Go's programs print it."""
-    return (problem.strerror or str(problem)).lower()
+    said = problem.strerror if isinstance(problem, OSError) else ""
+    return (said or str(problem)).lower()

@@ -78,7 +78,9 @@ class Processes:
             self.ended.append("cancelled")
             raise
 
-    async def connect(self, _: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def connect(self, sandbox: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if sandbox == "gone":
+            raise SubstrateError(f'an error occurred when try to find sandbox "{sandbox}": not found')
         return await asyncio.open_connection("127.0.0.1", port)
 
 

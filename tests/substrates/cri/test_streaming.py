@@ -414,6 +414,13 @@ async def test_a_port_where_nobody_listens_is_told_on_the_error_stream_and_the_s
         assert await data.all() == b"cba"
 
 
+async def test_a_sandbox_that_is_gone_is_told_on_the_error_stream(server):
+    async with await upgraded(server.url(PortForward("gone")), "portforward.k8s.io") as client:
+        error, data = await forwarded(client, 80, 0)
+        assert (await error.all()).endswith(b'find sandbox "gone": not found')
+        assert await data.all() == b""
+
+
 async def test_a_server_that_resets_its_connection_is_told_as_an_error(server):
     async def rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
