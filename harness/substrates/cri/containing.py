@@ -132,7 +132,7 @@ def command(node: Node, image: Image, config: cri.ContainerConfig) -> Sequence[s
 
 def variables(node: Node, place: Place, image: Image, config: cri.ContainerConfig) -> Mapping[str, str]:
     """A container's environment: the image's, and the kubelet's over it."""
-    found = {"PATH": node.path, "HOSTNAME": place.hostname}
+    found = {"PATH": node.shell_path if image.is_busybox else node.path, "HOSTNAME": place.hostname}
     if image.needs_python:
         found |= node.python_environment
     if config.tty:
@@ -187,10 +187,11 @@ def _root(node: Node, place: Place, image: Image, config: cri.ContainerConfig) -
     for mount in config.mounts:
         target = posixpath.normpath(mount.container_path)
         binds[target] = Bind(source=mount.host_path, target=target, read_only=mount.readonly)
+    programs = {**node.programs, **(node.python_programs if image.needs_python else {}), **dict(image.files)}
     return Root(
         place=str(node.place),
         size_mib=ROOM_MIB,
-        programs={**node.programs, **(node.python_programs if image.needs_python else {}), **dict(image.files)},
+        programs={**programs, **(node.busybox if image.is_busybox else {})},
         plain=node.plain,
         links=node.links,
         etc=[path for path in node.etc if path not in binds],

@@ -61,6 +61,11 @@ class Image:
         return f"{self.tag.rpartition(':')[0]}@{self.id}"
 
     @property
+    def is_busybox(self) -> bool:
+        """Whether it is busybox: any tag of it is there, and it is a shell."""
+        return self.tag.startswith(f"{_BUSYBOX}:")
+
+    @property
     def needs_python(self) -> bool:
         """Whether its command is run by the environment's Python."""
         return any("{python}" in word for word in (*self.entrypoint, *self.arguments))

@@ -6,7 +6,7 @@ Found out once, when the runtime starts.
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,12 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PYTHON = "/run/python"
 """Where there is a `python3` of that name for machines that have none on the PATH."""
 
+_BUSYBOX = "/run/busybox"
+"""Where busybox and its commands are in containers of images of that name, if the machine has one: before all others."""
+
 TOP = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "opt")
 """The node's folders that containers see."""
+
 _ETC = (
     *("alternatives", "ssl", "ca-certificates", "ca-certificates.conf", "ld.so.cache", "ld.so.conf", "ld.so.conf.d"),
     *("localtime", "timezone", "services", "protocols", "rpc", "mime.types", "os-release", "debian_version"),
@@ -37,7 +41,7 @@ ETC_FILES: Mapping[str, str] = {
 class Node:
     """`path` is a container's PATH where its image has none. `programs` are folders by where containers see them, those in
     `plain` without a layer; `python_programs` come in addition for images that are run by our Python, `python_environment` are
-    its variables; `idle` is a program that does nothing for long, if there is one."""
+    its variables; `idle` is a program that does nothing for long, and `busybox` a folder of its commands, if there is one."""
 
     name: str
     state: Path
@@ -50,6 +54,12 @@ class Node:
     python: str
     python_programs: Mapping[str, str]
     python_environment: Mapping[str, str]
+    busybox: Mapping[str, str]
+
+    @property
+    def shell_path(self) -> str:
+        """The PATH of containers that are busybox's."""
+        return f"{_BUSYBOX}:{self.path}" if self.busybox else self.path
 
     @property
     def place(self) -> Path:
@@ -61,11 +71,12 @@ class Node:
         return self.state / "pods" / sandbox
 
 
-def survey(name: str, state: Path) -> Node:
-    """The node as it is now, with an empty state folder. OSError if that cannot be made."""
+def survey(name: str, state: Path, *, applets: Sequence[str]) -> Node:
+    """The node as it is now, with an empty state folder; `applets` are the machine's busybox's. OSError if that cannot be."""
     shutil.rmtree(state / "pods", ignore_errors=True)  # of a runtime before this one; its pods ended with it
     for folder in ("root", "proc", "pods"):
         (state / folder).mkdir(parents=True, exist_ok=True)
+    busybox = _commands(state / "busybox", applets)
     programs = {f"/{top}": f"/{top}" for top in TOP if Path("/", top).is_dir() and not Path("/", top).is_symlink()}
     links = {f"/{top}": str(Path("/", top).readlink()) for top in TOP if Path("/", top).is_symlink()}
     mounted = _mounts()
@@ -79,14 +90,28 @@ def survey(name: str, state: Path) -> Node:
         state=state,
         path=f"{PATH}:{_PYTHON}" if lacking else PATH,
         programs={**programs, **(python if lacking else {})},
-        plain=(*plain, *python),
+        plain=(*plain, *python, *busybox),
         links=links,
         etc=tuple(f"/etc/{entry}" for entry in _ETC if os.path.lexists(f"/etc/{entry}")),
         idle=(sleep, "2147483647") if (sleep := shutil.which("sleep", path=PATH)) else (),
         python=sys.executable,
         python_programs=python,
         python_environment=_imports(),
+        busybox=busybox,
     )
+
+
+def _commands(folder: Path, applets: Sequence[str]) -> Mapping[str, str]:
+    """Fill a folder with busybox and a link for each of its commands."""
+    shutil.rmtree(folder, ignore_errors=True)
+    program = shutil.which("busybox")
+    if not program or not applets:
+        return {}
+    folder.mkdir()
+    shutil.copy(program, folder / "busybox")
+    for applet in set(applets) - {"busybox"}:
+        (folder / Path(applet).name).symlink_to("busybox")
+    return {_BUSYBOX: str(folder)}
 
 
 def _python(programs: Mapping[str, str]) -> Mapping[str, str]:

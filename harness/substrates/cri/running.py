@@ -4,14 +4,16 @@ import asyncio
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
-from harness import clock
+from harness import clock, execution
 from harness.errors import RundrillError
+from harness.model.units import SECOND
 from harness.substrates.cri import images, node, server
 from harness.substrates.cri import runtime_pb2 as cri
 from harness.substrates.cri.births import Births
@@ -24,6 +26,8 @@ from harness.substrates.cri.runtime_service import RuntimeService
 from harness.substrates.cri.sandboxes import Sandboxes, status
 from harness.substrates.cri.stats import Stats
 from harness.substrates.cri.streaming import Streaming
+
+_PATIENCE = 5 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def run(control: socket.socket, options: Options) -> int:
 
 async def _serve(control: socket.socket, options: Options) -> int:
     births = Births(control)
-    here = node.survey(options.node, options.state)
+    here = node.survey(options.node, options.state, applets=await _applets())
     events = Events()
 
     def changed(container: Container, kind: cri.ContainerEventType) -> None:
@@ -94,6 +98,14 @@ async def _serve(control: socket.socket, options: Options) -> int:
         await streaming.close()
         births.close()
         options.socket.unlink(missing_ok=True)
+
+
+async def _applets() -> Sequence[str]:
+    """The commands of the machine's busybox; none if it has none."""
+    if not (program := execution.find("busybox")):
+        return ()
+    done = await execution.run((program, "--list"), env={}, timeout=_PATIENCE)
+    return done.stdout.split() if done.ok else ()
 
 
 async def _until_over(births: Births, watching: "asyncio.Future[None]") -> int:

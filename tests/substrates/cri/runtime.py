@@ -63,9 +63,9 @@ def until(question: Callable[[], T | None], what: str) -> T:
 
 
 class Runtime:
-    """One that runs. `folder` is seen by it under the same path."""
+    """One that runs. `folder` is seen by it under the same path, `path` is its PATH."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, path: str = os.environ["PATH"]) -> None:
         self.folder = folder
         (folder / "www").mkdir()
         (folder / "www" / "index.html").write_text("home\n")
@@ -79,6 +79,7 @@ class Runtime:
                 *("--pods", "10.244.0.0/24", "--images", str(folder / "images.toml")),
             ],
             stderr=complaints,
+            env={**os.environ, "PATH": path},
             cwd=Path(__file__).parents[3],
         )
         complaints.close()

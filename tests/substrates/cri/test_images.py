@@ -121,3 +121,29 @@ def test_an_image_that_no_table_has_is_not_pulled(runtime: Runtime) -> None:
     assert code is grpc.StatusCode.NOT_FOUND
     assert words.endswith("docker.io/demo/absent:1: not found")
     assert not runtime.call("ImageStatus", image=cri.ImageSpec(image="demo/absent:1")).HasField("image")
+
+
+BUSYBOX = """#!/bin/sh
+case ${0##*/} in
+    busybox) [ "$1" = --list ] && printf 'busybox\\ngreet\\nls\\n' ;;
+    *) echo "busybox's ${0##*/}" ;;
+esac
+"""
+
+
+@pytest.mark.real
+def test_where_the_machine_has_busybox_its_commands_come_first_in_its_images(tmp_path: Path, runtime: Runtime) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "busybox").write_text(BUSYBOX)
+    (tools / "busybox").chmod(0o755)
+    other = Runtime(tmp_path, path=f"{tools}:/usr/bin:/bin")
+    try:
+        pod = other.pod()
+        said = pod.output("sh", "-c", "greet; ls; cat /etc/hostname")
+
+        assert said == f"busybox's greet\nbusybox's ls\n{pod.config.hostname}\n"
+        assert "busybox" not in pod.output("ls", "/", image="demo/said:1.0")
+        assert "busybox" not in runtime.pod().output("ls", "/")
+    finally:
+        other.close()
