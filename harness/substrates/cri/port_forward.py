@@ -4,6 +4,7 @@ As k8s.io/kubelet/pkg/cri/streaming/portforward does it; the words of what went 
 """
 
 import asyncio
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -95,11 +96,12 @@ async def _told(error: Stream | None, why: str) -> None:
 
 async def _forward(data: Stream, error: Stream, sandbox: str, *, sessions: Sessions) -> None:
     port = _port(data)
-    context = f'failed to execute portforward in network namespace of "{sandbox}"'
+    context = f'failed to execute portforward in network namespace "{sandbox}"'
     try:
         reader, writer = await sessions.connect(sandbox, port)
     except (OSError, SubstrateError) as problem:
-        why = f"{context}: failed to connect to localhost:{port}: {_words(problem)}"
+        where = f'failed to connect to localhost:{port} inside namespace "{sandbox}"'
+        why = f"{context}: {where}, IPv4: dial tcp4 127.0.0.1:{port}: connect: {_words(problem)}"
     else:
         why = await _copied(data, reader, writer)
         why = why and f"{context}: {why}"
@@ -161,5 +163,5 @@ async def _downward(data: Stream, reader: asyncio.StreamReader) -> str:
 
 def _words(problem: Exception) -> str:
     """As the kernel has it, in lower case as Go's programs print it."""
-    said = problem.strerror if isinstance(problem, OSError) else ""
-    return (said or str(problem)).lower()
+    number = problem.errno if isinstance(problem, OSError) else None
+    return os.strerror(number).lower() if number else str(problem)
