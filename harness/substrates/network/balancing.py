@@ -3,6 +3,7 @@
 import socket
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 from harness.model.units import SECOND
@@ -31,8 +32,7 @@ def table(world: World) -> Mapping[Frontend, Target]:
         for port in service.spec.ports:
             backends = tuple(_backends(slices[service.name], port))
             if backends and port.protocol in PROTOCOLS:
-                target = Target(f"{service.name}:{port.name}", backends, _affinity(service))
-                found |= dict.fromkeys(_frontends(service, port, nodes), target)
+                found |= _led(service, port, nodes, backends)
     return found | dict(_host_ports(world))
 
 
@@ -62,12 +62,18 @@ def rules_for(table: Mapping[Frontend, Target]) -> frozenset[Rule]:
     )
 
 
-def _frontends(service: Service, port: ServicePort, nodes: Sequence[str]) -> Iterator[Frontend]:
-    protocol = PROTOCOLS[port.protocol]
-    yield (protocol, socket.inet_aton(service.spec.cluster_ip), port.port)
-    if port.node_port:
-        for node in nodes:
-            yield (protocol, socket.inet_aton(node), port.node_port)
+def _led(
+    service: Service, port: ServicePort, nodes: Sequence[str], backends: tuple[Backend, ...]
+) -> Iterator[tuple[Frontend, Target]]:
+    """The frontends of one port, each with where it leads: from outside to endpoints on the node that was asked, if so wished."""
+    protocol, spec = PROTOCOLS[port.protocol], service.spec
+    target = Target(f"{service.name}:{port.name}", backends, _affinity(service))
+    inside = replace(target, near=spec.internal_traffic_policy == "Local")
+    yield (protocol, socket.inet_aton(spec.cluster_ip), port.port), inside
+    for address in map(socket.inet_aton, nodes if port.node_port else ()):
+        near = tuple(one for one in backends if plan.node(one[0]) == plan.node(address))
+        local = spec.external_traffic_policy == "Local"
+        yield (protocol, address, port.node_port), replace(target, backends=near if local else backends)
 
 
 def _affinity(service: Service) -> int:

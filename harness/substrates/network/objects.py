@@ -130,6 +130,7 @@ class ServiceSpec(Read, frozen=True):
     session_affinity: str = "None"
     session_affinity_config: AffinityConfig | None = None
     external_traffic_policy: str = "Cluster"
+    internal_traffic_policy: str = "Cluster"
 
 
 class Service(Object, frozen=True):

@@ -21,3 +21,14 @@ TRANSLATED = range(58767, 65534)
 from a port (TIME-WAIT) lets it connect again because the client's kernel has counted on (RFC 6191)."""
 
 NODE_PORTS = range(30000, 32768)
+
+
+def node(address: bytes) -> int | None:
+    """The index of the node that an address (four bytes) is of or on; None for what is outside the cluster."""
+    match tuple(address):
+        case (10, 244, index, _):
+            return index
+        case (10, 0, 0, number):
+            return number - 1
+        case _:
+            return None

@@ -1,6 +1,7 @@
 """The parts of a cluster's network put together: what is seen of the cluster becomes what packets, names and policies follow."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ class Network:
     def take(self, world: World) -> None:
         """Let everything follow a new state of the cluster."""
         table = balancing.table(world)
-        self._translator.lead_by(table)
+        pods = frozenset(socket.inet_aton(pod.address) for pod in world.pods if pod.address)
+        self._translator.lead_by(table, pods=pods)
         self._rules.change(enforcement.of(world, dns=self._settings.cluster_dns) | balancing.rules_for(table))
         self._world = world
         self._name()

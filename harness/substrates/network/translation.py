@@ -7,7 +7,7 @@ servers see who asks them and NetworkPolicies hold for what arrives. What is for
 
 import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -24,11 +24,19 @@ Backend = tuple[Address, int]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a frontend leads. `affinity` is for how long a client comes to the same endpoint again, 0 if it need not."""
+    """Where a frontend leads. `affinity` is for how long a client comes to the same endpoint again, 0 if it need not; with `near`
+    clients come to endpoints of their own node only."""
 
     service: str
     backends: tuple[Backend, ...]
     affinity: Ns = 0
+    near: bool = False
+
+    def backends_for(self, client: Address) -> tuple[Backend, ...]:
+        """Those that a client may come to."""
+        if not self.near:
+            return self.backends
+        return tuple(one for one in self.backends if plan.node(one[0]) == plan.node(client))
 
 
 ESTABLISHED: Ns = 24 * 3600 * SECOND
@@ -39,6 +47,7 @@ DATAGRAMS: Ns = 60 * SECOND
 MASQUERADE = socket.inet_aton(plan.API_NODE)
 """Whose address a client gets that is led to itself: its own would not come in from outside."""
 
+_POD = socket.inet_aton(plan.PODS.partition("/")[0])[:2]
 State = Literal["opening", "open", "half closed", "closed", "reset", "datagrams"]
 _LASTS: Mapping[State, Ns] = {
     "opening": OPENING,
@@ -68,8 +77,8 @@ class Conversation:
         elif flags & FIN:
             self.finished.add(client)
             self.state = "closed" if len(self.finished) == 2 else "half closed"
-        elif self.state == "opening" and not client and flags & SYN and flags & ACK:
-            self.state = "open"
+        elif self.state == "opening" and client and not flags & SYN:
+            self.state = "open"  # and whoever begins now from the same port is another one
 
 
 class Translator:
@@ -77,13 +86,18 @@ class Translator:
 
     def __init__(self, *, seed: int | None = None) -> None:
         self._table: Mapping[Frontend, Target] = {}
+        self._pods: frozenset[Address] | None = None
         self._directions: dict[Key, tuple[Conversation, Rewriting, bool]] = {}
         self._kept: dict[tuple[str, Address], tuple[Backend, Ns]] = {}
         self._random = random.Random(seed)  # noqa: S311 - balance, not secrecy
 
-    def lead_by(self, table: Mapping[Frontend, Target]) -> None:
-        """Lead new conversations by `table` from now on. What is open goes on, but for datagrams to endpoints that are gone."""
+    def lead_by(self, table: Mapping[Frontend, Target], *, pods: frozenset[Address] | None = None) -> None:
+        """Lead new conversations by `table` from now on. What is open goes on, but for datagrams to endpoints that are gone.
+
+        `pods` are the addresses that pods have: what others said is forgotten sooner.
+        """
         self._table = table
+        self._pods = pods
         for conversation in tuple(self.conversations):
             if conversation.state == "datagrams":
                 asked, led = conversation.asked, conversation.led
@@ -106,15 +120,13 @@ class Translator:
             return
         flags = packets.flags(frame) if key[0] == TCP else 0
         found = self._directions.get(key)
-        if found is None or (
-            flags & (SYN | ACK) == SYN and found[2] and found[0].state in {"closed", "reset", "half closed"}
-        ):
+        if found is None or (flags & (SYN | ACK) == SYN and found[2] and found[0].state != "opening"):
             found = self._begin(key, flags, at)
         if found is None:
             return
         conversation, rewriting, client = found
         conversation.seen = at
-        if flags & (FIN | RST | SYN):
+        if flags & (FIN | RST | SYN) or conversation.state == "opening":
             conversation.note(flags, client=client)
         rewriting.apply(frame)
 
@@ -123,9 +135,12 @@ class Translator:
         if stale := self._directions.get(key):
             self._forget(stale[0])
         target = self._table.get((protocol, address, dport))
-        if not target or not target.backends or (protocol == TCP and flags & (SYN | ACK) != SYN):
+        if not target or (protocol == TCP and flags & (SYN | ACK) != SYN):
             return None
-        backend = self._choose(target, source, at)
+        backends = target.backends_for(source)
+        if not backends:
+            return None
+        backend = self._choose(target, backends, source, at)
         asked = Tuple(protocol, source, sport, address, dport)
         led = self._leading(asked, backend)
         if led is None:
@@ -136,15 +151,15 @@ class Translator:
         self._directions[packets.key(led.reply)] = (conversation, Rewriting(led.reply, asked.reply), False)
         return there
 
-    def _choose(self, target: Target, client: Address, at: Ns) -> Backend:
-        if target.affinity:
-            backend, last = self._kept.get((target.service, client), (None, 0))
-            if backend in target.backends and at - last <= target.affinity:
-                self._kept[target.service, client] = (backend, at)
-                return backend
-        backend = self._random.choice(target.backends)
-        if target.affinity:
-            self._kept[target.service, client] = (backend, at)
+    def _choose(self, target: Target, backends: Sequence[Backend], client: Address, at: Ns) -> Backend:
+        if not target.affinity:
+            return self._random.choice(backends)
+        kept = self._kept.get((target.service, client))
+        if kept and kept[0] in backends and at - kept[1] <= target.affinity:
+            backend = kept[0]
+        else:
+            backend = self._random.choice(backends)
+        self._kept[target.service, client] = (backend, at)
         return backend
 
     def _leading(self, asked: Tuple, backend: Backend) -> Tuple | None:
@@ -178,10 +193,16 @@ class Translator:
         for one in (conversation.asked, conversation.led.reply):
             self._directions.pop(packets.key(one), None)
 
+    def _there(self, conversation: Conversation) -> bool:
+        """Whether neither side is a pod that is gone: another may get its address."""
+        ends = (conversation.asked.source, conversation.led.target)
+        return self._pods is None or all(one in self._pods or one[:2] != _POD for one in ends)
+
     def sweep(self, at: Ns) -> None:
         """Forget what nobody has said anything in for too long."""
         for conversation in self.conversations:
-            if at - conversation.seen > _LASTS[conversation.state]:
+            lasts = _LASTS[conversation.state] if self._there(conversation) else CLOSING
+            if at - conversation.seen > lasts:
                 self._forget(conversation)
         services = {target.service: target.affinity for target in self._table.values()}
         self._kept = {

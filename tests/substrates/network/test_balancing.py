@@ -114,3 +114,19 @@ def test_ports_that_pods_have_on_their_nodes_lead_to_them_and_are_led_where_no_s
     }
     (rule,) = balancing.rules_for(table)
     assert (str(rule.target), rule.protocol, rule.ports) == ("10.0.0.2/32", 6, range(80, 81))
+
+
+def test_who_wishes_so_is_asked_only_from_the_same_node() -> None:
+    slices = [endpoints("api", endpoint("10.244.0.5"), endpoint("10.244.1.6"))]
+    ports = [{"port": 80, "nodePort": 30080}]
+    outside = service("api", type="NodePort", ports=ports, externalTrafficPolicy="Local")
+    assert led(outside, slices=slices) == {
+        "TCP 10.96.1.1:80": ["10.244.0.5:8000", "10.244.1.6:8000"],
+        "TCP 10.0.0.1:30080": ["10.244.0.5:8000"],
+        "TCP 10.0.0.2:30080": ["10.244.1.6:8000"],
+    }
+    inside = service("api", internalTrafficPolicy="Local")
+    (target,) = balancing.table(World(services=(inside,), slices=tuple(slices), nodes=NODES)).values()
+    for client, expected in (("10.244.1.9", "10.244.1.6"), ("10.0.0.1", "10.244.0.5"), ("10.244.2.1", None)):
+        found = [socket.inet_ntoa(host) for host, _ in target.backends_for(socket.inet_aton(client))]
+        assert found == ([expected] if expected else [])

@@ -304,6 +304,7 @@ def test_a_conversation_is_forgotten_some_time_after_it_is_over_and_kept_while_i
     send(asked_, packets.SYN, 0)
     led = made.conversations[0].led
     send(led.reply, packets.SYN | packets.ACK, 0)
+    send(asked_, packets.ACK, 0)
     made.sweep(3600 * SECOND)
     assert made.conversations[0].state == "open"
     send(asked_, packets.FIN | packets.ACK, 3600)
@@ -336,4 +337,40 @@ def test_segments_of_a_conversation_nobody_knows_pass_unchanged() -> None:
     before = bytes(data)
     made.handle(data, len(data), 0)
     assert bytes(data) == before
+    assert not made.conversations
+
+
+ASKED = packets.Tuple(6, address("10.244.0.2"), 56001, address(SERVICE), 80)
+
+
+def said(made: Translator, one: packets.Tuple, flags: int, at: int = 0) -> bytes:
+    """Have a segment led; whom it goes to then."""
+    data = frame(one, flags=flags)
+    made.handle(data, len(data), at * SECOND)
+    return bytes(data[packets.IP + 16 : packets.IP + 20])
+
+
+def test_a_repeated_first_segment_goes_to_the_same_endpoint_and_one_of_another_client_with_the_same_port_anew() -> None:
+    made = translator()
+    assert said(made, ASKED, packets.SYN) == address("10.244.0.3")
+    made.lead_by({frontend(SERVICE, 80): to(("10.244.0.4", 8000))})
+    assert said(made, ASKED, packets.SYN) == address("10.244.0.3")
+    said(made, made.conversations[0].led.reply, packets.SYN | packets.ACK)
+    assert said(made, ASKED, packets.SYN) == address("10.244.0.3")
+    assert said(made, ASKED, packets.ACK) == address("10.244.0.3")
+    assert made.conversations[0].state == "open"
+    assert said(made, ASKED, packets.SYN) == address("10.244.0.4")
+    assert len(made.conversations) == 1
+
+
+def test_what_pods_said_that_are_gone_is_forgotten_sooner() -> None:
+    made = translator()
+    said(made, ASKED, packets.SYN)
+    said(made, ASKED, packets.ACK)
+    table = {frontend(SERVICE, 80): to(("10.244.0.3", 8000))}
+    made.lead_by(table, pods=frozenset({address("10.244.0.2"), address("10.244.0.3")}))
+    made.sweep(3600 * SECOND)
+    assert made.conversations
+    made.lead_by(table, pods=frozenset({address("10.244.0.3")}))
+    made.sweep(3600 * SECOND)
     assert not made.conversations
