@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +41,10 @@ def run(
     Example: `rundrill kubernetes run -- kubectl get pods -A`
     """
     argv = command or [os.environ.get("SHELL", "/bin/sh")]
-    status = asyncio.run(byhand.run(argv, images=tuple(images or ()), nodes=nodes))
+    try:
+        status = asyncio.run(byhand.run(argv, images=tuple(images or ()), nodes=nodes))
+    except asyncio.CancelledError:
+        status = -signal.SIGTERM
     raise typer.Exit(status if status >= 0 else 128 - status)
 
 

@@ -76,6 +76,19 @@ async def test_a_killed_harness_leaves_no_process_of_a_cluster(programs: binarie
         assert await gone(label, below) == []
 
 
+async def test_a_harness_that_is_told_to_end_leaves_no_process_and_no_file(
+    programs: binaries.Binaries, tmp_path: Path
+) -> None:
+    with started(tmp_path, "--", "sh", "-c", "echo up; sleep 1000") as process:
+        assert process.stdout
+        assert await asyncio.to_thread(process.stdout.readline) == "up\n"
+        label, below = f"by-hand-{process.pid}-1", descendants(process.pid)
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, 20) == 143
+        assert await gone(label, below) == []
+        assert list((tmp_path / "tmp").iterdir()) == []
+
+
 def test_without_programs_nothing_is_started_and_both_remedies_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

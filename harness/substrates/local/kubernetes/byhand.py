@@ -1,6 +1,8 @@
 """A cluster for somebody's own command, from nothing to nothing. Not what a drill does."""
 
+import asyncio
 import shutil
+import signal
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,16 +14,21 @@ from harness.substrates import journal
 from harness.substrates.local import machine
 from harness.substrates.local.bringing_up import environment
 
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 PREFIX = "rundrill-kubernetes-"
 
 
 async def run(argv: Sequence[str], *, images: Sequence[Path], nodes: int) -> int:
     """Bring a cluster up, run the command in it, take it down; its exit status, -n for signal n.
 
-    UnableError where this machine cannot; SubstrateError with the end of the logs if the cluster does not come up.
+    SIGTERM and SIGHUP cancel it, so that nothing is left then either. UnableError where this machine cannot; SubstrateError
+    with the end of the logs if the cluster does not come up.
     """
     if Capability.KUBERNETES not in machine.provides():
         raise UnableError(machine.problem(Capability.KUBERNETES))
+    if task := asyncio.current_task():
+        for number in ENDING:
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     _sweep()
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     try:
