@@ -51,10 +51,14 @@ ORDER = HttpProbe(
     contains='"id"',
 )
 PROBES = (BROWSE, ORDER)
-OBJECTIVES = (
-    Objective("browse", ratio=0.95, within=milliseconds(1000)),
-    Objective("order", ratio=0.95, within=milliseconds(1000)),
-)
+
+
+def objectives(*probes: HttpProbe) -> tuple[Objective, ...]:
+    """95% of each within a second: the text's 99.95% needs more questions than a drill has time for."""
+    return tuple(Objective(probe.indicator, ratio=0.95, within=milliseconds(1000)) for probe in probes)
+
+
+OBJECTIVES = objectives(*PROBES)
 TRAFFIC = LoadProfile(
     service="market",
     tasks=(Task("/products?category={n}&limit=10", weight=3), Task("/orders?customer={n}")),

@@ -176,13 +176,15 @@ async def opened(stage: Stage, *, namespace: str = "") -> AsyncIterator[Api]:
 
 def _client(target: Cluster) -> Any:
     try:
-        from kubernetes import config  # noqa: PLC0415 - takes a third of a second, and only clusters need it
+        import yaml  # noqa: PLC0415 - takes a third of a second, and only clusters need it
+        from kubernetes import config  # noqa: PLC0415
     except ImportError:
         raise FaultError(
             "expected the Kubernetes client to be installed; it is not\n    pip install 'rundrill[kubernetes]'"
         ) from None
+    made: Any = config.new_client_from_config_dict
     try:
-        made: Any = config.new_client_from_config
-        return made(config_file=str(target.kubeconfig), persist_config=False)
-    except (config.ConfigException, OSError) as error:
+        # Given a path, the client would take it for several where a colon is in it, as in the folder of a trial.
+        return made(yaml.safe_load(target.kubeconfig.read_text(encoding="utf-8")), persist_config=False)
+    except (config.ConfigException, yaml.YAMLError, OSError) as error:
         raise FaultError(f"the cluster's kubeconfig {target.kubeconfig} cannot be used: {error}") from error
