@@ -25,7 +25,6 @@ class Definition:
     environment: Mapping[str, str]
     ports: str
     aliases: Sequence[str]
-    shares: int
     env_file: str = ""
     volumes: Sequence[str] = ()
     extra_hosts: Sequence[str] = ()
@@ -56,7 +55,6 @@ def _service(name: str, each: Definition) -> Mapping[str, Value]:
         "volumes": list(each.volumes),
         "extra_hosts": list(each.extra_hosts),
         "shm_size": each.shm_size,
-        "cpu_shares": each.shares,
         "scale": each.scale,
     }
     return {key: value for key, value in found.items() if value}

@@ -24,7 +24,7 @@ from harness.ports import Room, Seen
 from harness.substrates.containers import daemon, processes
 from harness.substrates.containers.compose import Definition
 from harness.substrates.containers.daemon import GoneError, PortTakenError, do
-from harness.substrates.containers.yard import SHARES, Keeper, Yard
+from harness.substrates.containers.yard import Keeper, Yard
 from harness.substrates.local import template
 from harness.substrates.local.layout import POSTGRES_PORT, SUPERUSER_PASSWORD, SYSTEM_PATH, free_ports
 from harness.substrates.local.postgres import STOPS, bootstrap, faketime, quoted
@@ -44,6 +44,7 @@ INITDB = "--locale=C.UTF-8 --encoding=UTF8"
 
 _FILL = """
 set -e
+mkdir -p "$(dirname "$1")"
 set -C
 : > "$1"
 set +C
@@ -143,7 +144,6 @@ class ContainerDatabase:
             environment=self._environment(),
             ports=f"127.0.0.1:{self.port}:{POSTGRES_PORT}",
             aliases=self._names,
-            shares=SHARES,
             volumes=[f"{self._volume}:{self._mount}"],
             shm_size=SHARED_MEMORY,
         )
@@ -186,7 +186,6 @@ class ContainerDatabase:
         server.with_kwargs(
             labels=yard.labelled(spec.name, hash_=hash_),
             detach=True,
-            cpu_shares=SHARES,
             shm_size=SHARED_MEMORY,
             hostname=spec.name,
         )

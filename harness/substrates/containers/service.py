@@ -18,7 +18,7 @@ from harness.substrates.containers.compose import Definition
 from harness.substrates.containers.daemon import GoneError, do
 from harness.substrates.containers.database import network
 from harness.substrates.containers.images import built
-from harness.substrates.containers.yard import SHARES, Yard
+from harness.substrates.containers.yard import Yard
 from harness.substrates.inside.services import read_variables
 from harness.substrates.local.layout import HOME, PORTS, POSTGRES_PORT, free_ports
 from harness.substrates.local.site import Site
@@ -70,7 +70,6 @@ class ContainerService:
             environment={**self._fixed(), **given},
             ports=f"127.0.0.1:{self._published}:{self._spec.port}",
             aliases=self._names,
-            shares=SHARES,
             env_file=f"./{self._spec.env_file.removeprefix(HOME).lstrip('/')}"
             if self._in_home
             else self._spec.env_file,
@@ -189,7 +188,6 @@ class ContainerService:
         described.with_kwargs(
             labels=yard.labelled(spec.name, number, hash_=hash_),
             detach=True,
-            cpu_shares=SHARES,
             hostname=spec.name,
             extra_hosts=dict(self._elsewhere),
         )

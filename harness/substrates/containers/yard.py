@@ -15,9 +15,6 @@ from harness.substrates.containers.settings import Images
 VOLUMES = "/volumes"
 """Where the keeper has every volume, by the name of its server."""
 
-SHARES = 340
-"""Of the CPU, where the instruments have 1024: what servers yield by at nice +5 on `local` (sched(7), weights of nice)."""
-
 _PROJECT = "com.docker.compose.project"
 _SERVICE = "com.docker.compose.service"
 _NUMBER = "com.docker.compose.container-number"

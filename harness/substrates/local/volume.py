@@ -30,6 +30,7 @@ class Ballast:
     def __init__(self, path: Path) -> None:
         """SubstrateError if there is such a file already, or it cannot be made."""
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise SubstrateError(f"its volume cannot be filled: {path}: {error.strerror}") from error
