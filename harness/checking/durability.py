@@ -88,6 +88,7 @@ def loss(history: History, moments: Moments) -> Loss | None:
         return None
     lost, act = book.lost, moments.disturbed
     before = [w.done for w in lost if act is not None and w.done <= act]
+    late = _stale(history.readings, book)
     oldest = act - min(before) if before and act is not None else 0
     resolution = _resolution(book, act)
     return Loss(
@@ -107,6 +108,8 @@ def loss(history: History, moments: Moments) -> Loss | None:
         failed_but_present=book.present(WriteOutcome.FAIL),
         vanished=len(_vanished(history.readings, moments)),
         holes=len(holes(lost, book.survivors, act=act)),
+        stale=len(late),
+        stale_max=max(late, default=0),
     )
 
 
@@ -146,6 +149,22 @@ def _vanished(readings: Sequence[Reading], moments: Moments) -> set[Id]:
             gone |= seen - there
             seen |= there
     return gone
+
+
+def _stale(readings: Sequence[Reading], book: Ledger) -> list[Ns]:
+    """Of each acknowledged write that some strong read of the primary missed and a later one saw: how long after its
+    acknowledgement the last such read began. Jepsen's stable latency; a read that overlaps the write proves nothing."""
+    primary = sorted((r for r in readings if r.place == PRIMARY), key=lambda r: r.invoked)
+    there = [{(row.writer, row.seq) for row in reading.rows} for reading in primary]
+    found = []
+    for key, write in book.writes.items():
+        if write.outcome is WriteOutcome.OK:
+            last = max((n for n, ids in enumerate(there) if key in ids), default=-1)
+            missed = [
+                r.invoked - write.done for r, ids in zip(primary[: max(0, last)], there, strict=False) if key not in ids
+            ]
+            found += [max(missed)] if missed and max(missed) > 0 else []
+    return found
 
 
 VIOLATIONS = ("duplicates", "phantoms", "corrupt", "failed_but_present", "vanished", "holes")

@@ -122,6 +122,8 @@ def _outage(history: History, when: Moments) -> tuple[Alarm | None, tuple[Series
 
 def _outcome(history: History, findings: Iterable[Finding], *, crashed: bool) -> Outcome:
     decisive = DECISIVE[history.header.arm]
+    if history.header.arm.procedure and history.header.terms.recovery.redundancy is not None:
+        decisive = (*decisive, redundancy.CHECK)
     outcomes = [f.outcome for f in findings if f.check in decisive]
     return Outcome.worst([*outcomes, Outcome.INCONCLUSIVE] if crashed or not outcomes else outcomes)
 

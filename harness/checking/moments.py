@@ -45,8 +45,14 @@ def moments(history: History) -> Moments:
         started=_at(history.first(Name.PROCEDURE, Phase.INVOKE)),
         followed=_at(history.first(Name.PROCEDURE, Phase.OK)),
         observed=observed,
-        redundant=_at(history.first(Name.REDUNDANCY, Phase.OK)),
+        redundant=_redundant(history),
     )
+
+
+def _redundant(history: History) -> Ns | None:
+    """When redundancy was back for good; None where it was never lost, or is lost still."""
+    seen = list(history.named(Name.REDUNDANCY, Phase.OK, Phase.FAIL))
+    return seen[-1].at if seen and seen[-1].phase is Phase.OK else None
 
 
 def _at(event: Event | None) -> Ns | None:

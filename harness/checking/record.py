@@ -36,13 +36,16 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """What one instrument says of itself: how many probes or writes were due, how many it could not send, its lag in ns."""
+    """What one instrument says of itself: how many probes or writes were due, how many it could not send, how many
+    because too many were unanswered; its lag in ns."""
 
     worker: str
     asked: int
     dropped: int
     lag_p99: Ns
     lag_max: Ns
+    lag_p50: Ns = 0
+    saturated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,8 @@ def _worker(data: dict[str, Scalar]) -> Worker:
         dropped=_number(data, "dropped"),
         lag_p99=_number(data, "lag_p99_ns"),
         lag_max=_number(data, "lag_max_ns"),
+        lag_p50=_number(data, "lag_p50_ns"),
+        saturated=_number(data, "saturated"),
     )
 
 

@@ -27,7 +27,7 @@ class Phase(StrEnum):
 class Name(StrEnum):
     """The names of events. `data` keys of each stand behind it.
 
-    TRIAL       invoke/ok: the whole trial
+    TRIAL       invoke/ok: the whole trial (`drift_ns`: how much further the wall clock went than the monotonic one)
     ENVIRONMENT invoke/ok: brought up (`took_ns`, `isolation`), info: a remark of the substrate (`text`)
     STEADY      ok: objectives held over one window before the fault · fail: they did not (`why`)
     FAULT       invoke: the injection call begins (t_call; `fault`) · ok: it returned and the target felt it, with its
@@ -40,8 +40,9 @@ class Name(StrEnum):
     OBSERVED    ok: observation ended (`why`: recovered, horizon or abort)
     ABORT       info: an abort condition stopped the trial (`why`)
     LEDGER      ok/fail: the final strong read (`rows`)
-    REDUNDANCY  ok/fail: standbys and headroom are back (t_red)
-    INSTRUMENT  info: lag and drops of one worker (`worker`, `lag_p99_ns`, `lag_max_ns`, `dropped`) · fail: it died (`why`)
+    REDUNDANCY  invoke: it is looked at from now on · fail: a second of something is lost · ok: all are back (t_red)
+    INSTRUMENT  info: lag and drops of one worker (`worker`, `lag_p50_ns`, `lag_p99_ns`, `lag_max_ns`, `dropped`,
+                `saturated`) · fail: it died (`why`)
     HARNESS     fail: the harness's own trouble (`why`)
     """
 
@@ -168,7 +169,8 @@ class Terms:
     """What a trial is judged by, carried in its header so that it can be judged again without the scenario.
 
     `period` is the probes' period in ns; `modes` the connection modes probed; `ledger` whether writes were recorded; `alerts`
-    are rules that are looked at beside it; `backup` the schedule that the preparation's backup is one of.
+    are rules that are looked at beside it; `backup` the schedule that the preparation's backup is one of;
+    `concern` by what a write of the ledger is acknowledged ("": as the server does).
     """
 
     objectives: tuple[Objective, ...]
@@ -180,6 +182,7 @@ class Terms:
     ledger: bool = False
     alerts: tuple[AlertCondition, ...] = ()
     backup: BackupSchedule | None = None
+    concern: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ class Recovery:
 
     `rto` and `rpo` are the objectives (`rpo` None: loss is not judged). Recovered at t: over [t, t + window) every
     objective holds and its first probe is good, in every connection mode; and it stays so for `hold` more. `horizon`: how
-    long after the fault call an arm is watched at most; the control arm is always watched for all of it.
+    long after the fault call an arm is watched at most; the control arm is always watched for all of it. `redundancy`: by
+    when after the fault call there is a second of everything again (None: it is told and not judged).
     """
 
     rto: Ns
@@ -31,6 +32,7 @@ class Recovery:
     window: Ns = seconds(5)
     hold: Ns = seconds(3)
     horizon: Ns = seconds(20)
+    redundancy: Ns | None = None
 
 
 @dataclass(frozen=True, slots=True)

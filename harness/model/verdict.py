@@ -100,7 +100,8 @@ class Loss:
     """The ledger's classes by count, and RPA. `rpa` in ns is [age of the oldest lost acknowledged write, that plus one gap];
     `resolution` the largest gap between acknowledgements shortly before the fault: what loss could go unseen. `worst_case`:
     what the drill's backup schedule loses at most; `phase`: how long after the backup began the fault came; both None without a
-    schedule."""
+    schedule. `stale`: acknowledged writes that a strong read begun later missed and one after it saw; `stale_max` the longest
+    time between acknowledgement and such a read."""
 
     acked: int
     lost: int
@@ -118,6 +119,8 @@ class Loss:
     holes: int = 0
     worst_case: Ns | None = None
     phase: Ns | None = None
+    stale: int = 0
+    stale_max: Ns = 0
 
 
 class Status(StrEnum):

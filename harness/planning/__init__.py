@@ -64,6 +64,7 @@ def compile_plan(scenario: Scenario, runbook: Runbook, ground: Ground, *, name: 
             ledger=scenario.ledger is not None,
             alerts=alerts,
             backup=scenario.backup,
+            concern=scenario.ledger.concern if scenario.ledger else "",
         ),
         targets=runbook.targets,
         digest=_digest(scenario, runbook),

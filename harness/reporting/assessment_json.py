@@ -30,10 +30,12 @@ SCHEMA: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The one instant at which both clocks were read: `wall0` ns since the epoch, `mono0` monotonic ns."""
+    """The one instant at which both clocks were read: `wall0` ns since the epoch, `mono0` monotonic ns; `drift_ns` by how much
+    the wall clock went further until the end of the trial."""
 
     wall0: Ns
     mono0: Ns
+    drift_ns: Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +217,7 @@ def _trial(verdict: Verdict, history: History | None) -> TrialRecord:
         outcome=verdict.outcome,
         ok=verdict.status is Status.OK,
         seed=history.header.seed if history else None,
-        clock=Clock(wall0=history.header.wall, mono0=history.header.monotonic) if history else None,
+        clock=_clock(history) if history else None,
         t=moments,
         outage_bad_s=verdict.timings.bad_seconds,
         episodes=verdict.timings.episodes,
@@ -226,6 +228,12 @@ def _trial(verdict: Verdict, history: History | None) -> TrialRecord:
         findings=verdict.findings,
         alerts=verdict.alerts,
     )
+
+
+def _clock(history: History) -> Clock:
+    ended = history.first(Name.TRIAL, Phase.OK)
+    drift = ended.data.get("drift_ns") if ended else None
+    return Clock(wall0=history.header.wall, mono0=history.header.monotonic, drift_ns=drift)
 
 
 def _moments(verdict: Verdict, history: History) -> Moments:

@@ -169,12 +169,18 @@ class Sampling:
                     "worker": name,
                     "asked": report.asked,
                     "dropped": report.dropped,
+                    "saturated": self._saturated() if name == "prober" else report.dropped,
+                    "lag_p50_ns": report.lag_p50,
                     "lag_p99_ns": report.lag_p99,
                     "lag_max_ns": report.lag_max,
                     "suspended_ns": report.suspended,
                     "cpu_ns": report.cpu,
                 },
             )
+
+    def _saturated(self) -> int:
+        """How many probes were not sent because too many of their kind were unanswered."""
+        return sum(sample.reason == "saturated" for sample in self.samples)
 
     async def stop(self) -> None:
         """End every worker that still runs."""

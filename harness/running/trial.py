@@ -15,8 +15,10 @@ from harness.model.history import Header, History, Name, Phase
 from harness.model.units import SECOND, Ns, show
 from harness.plan import Plan
 from harness.ports import Environment, Injection, Reporter, Stage, Substrate
+from harness.running import redundancy
 from harness.running.following import follow
 from harness.running.recorder import Recorder, recording
+from harness.running.redundancy import Redundancy
 from harness.running.sampling import Sampling, measuring
 
 POLL: Ns = SECOND // 10
@@ -49,7 +51,7 @@ async def run_trial(plan: Plan, trial: Trial, bench: Bench, folder: Path) -> His
                 await _drill(plan, trial, environment, sampling, recorder, keep=bench.keep)
         except HarnessError as error:
             recorder.record(Name.HARNESS, Phase.FAIL, {"why": str(error), "kind": type(error).__name__})
-        recorder.record(Name.TRIAL, Phase.OK)
+        recorder.record(Name.TRIAL, Phase.OK, {"drift_ns": _drift(header)})
         samples = tuple(sampling.samples) if sampling else ()
         writes = sampling.writes() if sampling else ()
         return History(header, tuple(recorder.events), samples, writes, tuple(recorder.readings))
@@ -81,7 +83,7 @@ async def _drill(  # noqa: PLR0913 - what a trial is made of
         return
     if trial.arm.fault:
         await _in_phase(plan, trial, recorder)
-    async with AsyncExitStack() as fault:
+    async with redundancy.watched(plan.topology, environment, recorder) as standbys, AsyncExitStack() as fault:
         watch = Watch(plan.terms, since=clock.now(), fault=trial.arm.fault)
         sampling.tell(watch.feed)
         if trial.arm.fault:
@@ -89,7 +91,8 @@ async def _drill(  # noqa: PLR0913 - what a trial is made of
             injection = await fault.enter_async_context(_in_force(plan, stage, recorder))
             if not _felt(injection, recorder):
                 return
-        await _observe(plan, trial, environment, watch, recorder)
+        await _observe(plan, trial, environment, watch, recorder, standbys=standbys)
+        await standbys.stop()
         await sampling.settle(environment)
         if keep:
             await _kept(environment, recorder)
@@ -160,7 +163,9 @@ def _felt(injection: Injection, recorder: Recorder) -> bool:
     return False
 
 
-async def _observe(plan: Plan, trial: Trial, environment: Environment, watch: Watch, recorder: Recorder) -> None:
+async def _observe(  # noqa: PLR0913 - what is watched, and by what
+    plan: Plan, trial: Trial, environment: Environment, watch: Watch, recorder: Recorder, *, standbys: Redundancy
+) -> None:
     """Detect, follow the procedure where the arm has one, and watch until recovered and held, or until the horizon.
 
     What was asked up to the horizon is answered before the fault is healed: else the healing would answer it.
@@ -172,7 +177,7 @@ async def _observe(plan: Plan, trial: Trial, environment: Environment, watch: Wa
             await _detect(plan, watch, horizon, recorder)
         if trial.arm.procedure:
             procedure = asyncio.create_task(_procedure(plan, environment, recorder))
-        why = await _until_done(trial, watch, procedure, horizon)
+        why = await _until_done(trial, watch, procedure, horizon, standbys)
         recorder.record(Name.OBSERVED, Phase.OK, {"why": why})
     finally:
         if procedure is not None:
@@ -197,11 +202,17 @@ async def _procedure(plan: Plan, environment: Environment, recorder: Recorder) -
     recorder.record(Name.PROCEDURE, Phase.OK, actor="operator")
 
 
-async def _until_done(trial: Trial, watch: Watch, procedure: asyncio.Task[None] | None, horizon: Ns) -> str:
-    """Control is held for the whole horizon. Arms without a fault end when one window and hold after the last act are over."""
+async def _until_done(
+    trial: Trial, watch: Watch, procedure: asyncio.Task[None] | None, horizon: Ns, standbys: Redundancy
+) -> str:
+    """Control is held for the whole horizon. Arms without a fault end when one window and hold after the last act are over.
+    Where redundancy has an objective, it is waited for until that is missed."""
+    limit = watch.terms.recovery.redundancy
     quiet = horizon if trial.arm.fault else watch.since + watch.terms.recovery.window + watch.terms.recovery.hold
     while clock.now() < horizon:
         await asyncio.sleep(POLL / SECOND)
+        if limit is not None and not standbys.whole and clock.now() <= watch.since + limit:
+            continue
         if procedure is not None and procedure.done():
             procedure.result()
             if trial.arm.fault and watch.held():
@@ -221,6 +232,11 @@ async def _cut_off(procedure: asyncio.Task[None]) -> None:
     await asyncio.wait((procedure,))
     if not procedure.cancelled():
         procedure.result()
+
+
+def _drift(header: Header) -> Ns:
+    """How much further the wall clock has gone than the monotonic one since the header was made."""
+    return (clock.wall() - header.wall) - (clock.now() - header.monotonic)
 
 
 def _header(plan: Plan, trial: Trial, substrate: Substrate) -> Header:

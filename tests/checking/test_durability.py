@@ -335,3 +335,23 @@ def test_readings_are_evidence():
     trial = plus(lossy(WRITES, reading(ALL)), 19, EventName.LEDGER, Phase.OK)
     found = list(durability.check(trial, durability.loss(trial, moments(trial))))
     assert [len(f.evidence) for f in found] == [1, 1]
+
+
+def test_a_write_that_a_strong_read_missed_and_a_later_one_saw_was_stale():
+    everything = [w.seq for w in WRITES]
+    late = [seq for seq in everything if seq not in everything[-3:]]
+    found = loss(WRITES, reading(late, 17), reading(late, 18), reading(everything, 19))
+    assert (found.stale, found.lost) == (3, 0)
+    assert found.stale_max == at(18) - min(w.done for w in WRITES[-3:])
+
+
+def test_what_was_never_seen_is_lost_and_what_was_acknowledged_later_proves_nothing():
+    everything = [w.seq for w in WRITES]
+    assert loss(WRITES, reading(everything[:-1], 18), reading(everything[:-1], 19)).stale == 0
+    assert loss(WRITES, reading(everything, 18), reading(everything, 19)).stale == 0
+    early = (WRITES[0].done - at(0)) / 1e9 - 1
+    assert loss(WRITES, reading([], early), reading(everything, 19)).stale == 0
+    elsewhere = reading([], 18, place="main-standby-1")
+    assert loss(WRITES, elsewhere, reading(everything, 19)).stale == 0
+    unknown = [*WRITES, write(99, 1, WriteOutcome.INFO)]
+    assert loss(unknown, reading(everything, 18), reading([*everything, 99], 19)).stale == 0

@@ -141,7 +141,35 @@ def test_redundancy_is_told_with_its_evidence():
     assert told(gone) == [
         Finding("redundancy", Outcome.INCONCLUSIVE, "service runs without redundancy: standbys are not back", (last,))
     ]
-    assert told(plus(history(), 30, Name.REDUNDANCY, Phase.INVOKE)) == []
+    watched = plus(history(), 30, Name.REDUNDANCY, Phase.INVOKE)
+    assert told(watched) == [Finding("redundancy", Outcome.PASSED, "redundancy was never seen to be lost", (last,))]
+    again = plus(plus(gone, 31, Name.REDUNDANCY, Phase.OK), 32, Name.REDUNDANCY, Phase.FAIL, why="no standby")
+    assert moments(plus(gone, 31, Name.REDUNDANCY, Phase.OK)).redundant == at(31)
+    assert moments(again).redundant is None
+    assert told(again)[0].why == "service runs without redundancy: no standby"
+
+
+@pytest.mark.parametrize(
+    ("limit", "back", "outcome"),
+    [
+        (30, 30, Outcome.PASSED),
+        (29.9, 30, Outcome.FAILED),
+        (5, None, Outcome.FAILED),  # watched for longer
+        (500, None, Outcome.INCONCLUSIVE),  # not watched for so long
+    ],
+)
+def test_redundancy_decides_where_it_has_an_objective(limit, back, outcome):
+    trial = plus(history(), 1, Name.REDUNDANCY, Phase.FAIL, why="no standby")
+    trial = trial if back is None else plus(trial, back, Name.REDUNDANCY, Phase.OK)
+    own = trial.header.terms
+    own = replace(own, recovery=replace(own.recovery, redundancy=seconds(limit)))
+    trial = replace(trial, header=replace(trial.header, terms=own))
+    [finding] = redundancy.check(trial, moments(trial))
+    assert finding.outcome is outcome
+    assert "(objective" in finding.why
+    assert judge(trial).outcome is outcome
+    unseen = replace(history(), header=trial.header)
+    assert [f.outcome for f in redundancy.check(unseen, moments(unseen))] == [Outcome.INCONCLUSIVE]
 
 
 def test_the_effect_is_told_with_its_evidence():
