@@ -80,12 +80,12 @@ def test_memory_and_processor_time_of_a_container_are_told(runtime: Runtime, pod
     def rate() -> int:
         return runtime.call("ContainerStats", container_id=busy.id).stats.cpu.usage_nano_cores.value
 
-    until(lambda: rate() > 200_000_000, "it is seen to be busy")
+    until(lambda: rate() > 30_000_000, "it is seen to be busy, as far as a busy machine lets it")
     stats = {item.attributes.id: item for item in runtime.call("ListContainerStats").stats}
 
-    assert stats[busy.id].cpu.usage_core_nano_seconds.value > 200_000_000
+    assert stats[busy.id].cpu.usage_core_nano_seconds.value > 30_000_000
     assert 50 * MIB < stats[busy.id].memory.working_set_bytes.value < 80 * MIB
-    assert stats[idle.id].cpu.usage_nano_cores.value < 50_000_000
+    assert stats[idle.id].cpu.usage_nano_cores.value < 20_000_000
     assert stats[idle.id].memory.working_set_bytes.value < 5 * MIB
     assert stats[busy.id].attributes.metadata == busy.config.metadata
 
