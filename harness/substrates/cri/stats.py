@@ -17,7 +17,7 @@ from harness.substrates.cri.container import Container
 from harness.substrates.cri.containers import Containers
 from harness.substrates.cri.sandboxes import Sandbox
 
-WATCH: Ns = milliseconds(50)
+WATCH: Ns = milliseconds(80)
 """How often memory limits are looked at, in ns."""
 
 SAMPLE: Ns = 2 * SECOND
@@ -26,17 +26,24 @@ SAMPLE: Ns = 2 * SECOND
 WINDOW: Ns = 10 * SECOND
 """What the rate of CPU time is the mean of, in ns."""
 
+FRESH: Ns = 3 * SECOND
+"""How long memory counts as it was seen: the kernel takes almost a millisecond for each process."""
+
 SHORTEST: Ns = SECOND
 """What it is the mean of at least: the kernel counts in hundredths of a second."""
 
 _KILL = 9
+_NOTHING = processes.Memory(0, 0)
 
 
 @dataclass(slots=True)
 class _Use:
-    """CPU time of one container as it was seen: the instant and the sum, both ns; never less than before."""
+    """CPU time of one container as it was seen: the instant and the sum, both ns; never less than before. And its memory, when
+    that was last looked at."""
 
     seen: deque[tuple[Ns, int]] = field(default_factory=deque)
+    held: processes.Memory = _NOTHING
+    held_at: Ns = -FRESH
 
     def add(self, at: Ns, total: int) -> None:
         self.seen.append((at, max(total, self.seen[-1][1] if self.seen else 0)))
@@ -103,6 +110,10 @@ class Stats:
         total = processes.cpu(self._groups.get(container.space, ())) + container.cpu_ns_of_the_ended
         use.add(clock.now(), total)
 
+    def _weigh(self, container: Container, use: _Use) -> None:
+        if clock.now() - use.held_at >= FRESH:
+            use.held, use.held_at = processes.memory(self._groups.get(container.space, ())), clock.now()
+
     def refresh(self) -> None:
         """Look at who there is now, before several are asked about."""
         self._groups = self._census.take()
@@ -113,7 +124,8 @@ class Stats:
         use = self._uses.setdefault(container.id, _Use())
         if container.running:
             self._look(container, use)
-        held = processes.memory(self._groups.get(container.space, ())) if container.running else processes.Memory(0, 0)
+            self._weigh(container, use)
+        held = use.held if container.running else _NOTHING
         return cri.ContainerStats(
             attributes=cri.ContainerAttributes(
                 id=container.id,
