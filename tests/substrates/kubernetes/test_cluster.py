@@ -245,6 +245,12 @@ async def test_a_node_without_power_has_no_processes_and_its_pods_run_again_when
     assert await until(restarted, deadline=now() + 60 * SECOND, every=SECOND // 2)
 
 
+async def test_milestones_are_passed_in_their_order(cluster: LocalEnvironment) -> None:
+    passed = cluster.cluster.milestones
+    assert list(passed) == ["API server", "nodes", "stack"]
+    assert 0 < passed["API server"] < passed["nodes"] < passed["stack"]
+
+
 async def test_a_node_that_there_is_not_is_a_key_error(cluster: LocalEnvironment) -> None:
     with pytest.raises(KeyError):
         await cluster.cluster.set_node("rundrill-worker9", NodeState.DOWN)

@@ -168,9 +168,9 @@ class Applying:
     api: Api
     spec: Cluster
 
-    async def kubectl(self, *words: str, stdin: str = "") -> Completed:
-        """Run kubectl inside as the harness; SubstrateError with what it says if it fails."""
-        argv = (f"{places.PROGRAMS}/kubectl", "--kubeconfig", HARNESS, *words)
+    async def kubectl(self, *words: str, stdin: str = "", config: str = HARNESS) -> Completed:
+        """Run kubectl inside, as the harness or who else `config` is of; SubstrateError with what it says if it fails."""
+        argv = (f"{places.PROGRAMS}/kubectl", "--kubeconfig", config, *words)
         done = await self.site.complete(
             argv, env=self.site.base_environment(), identity=self.site.users.ours, stdin=stdin, timeout=APPLYING
         )
@@ -213,7 +213,8 @@ class Applying:
             path = f"{FOLDER}/{manifest.path.name}"
             self.site.own_file(path, manifest.text, ROOT)
             paths += ("-f", path)
-        await self.kubectl("apply", "-n", self.spec.namespace, *paths)
+        # The operator's own namespace is a default only: a stack may have things in others.
+        await self.kubectl("apply", *paths, config=places.OPERATORS)
         if await clock.until(self._ready, deadline=clock.now() + PATIENCE, every=4 * EVERY) is None:
             raise SubstrateError(
                 f"stack {self.spec.stack!r} is not ready after {PATIENCE // SECOND} s\n{await self._told()}"

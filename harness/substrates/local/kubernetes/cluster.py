@@ -8,8 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from harness import clock
 from harness.errors import SubstrateError
 from harness.model import topology
+from harness.model.units import Ns
 from harness.ports import NodeState, Peer
 from harness.substrates.local.kubernetes import binaries, control_plane, identities, places, template
 from harness.substrates.local.kubernetes.api import Api
@@ -46,7 +48,10 @@ class NodeObject(msgspec.Struct, frozen=True):
 
 
 class LocalCluster:
-    """Fulfils ports.Cluster. `images` are TOML files of what images are; `folder` (host) takes its kubeconfig."""
+    """Fulfils ports.Cluster. `images` are TOML files of what images are; `folder` (host) takes its kubeconfig.
+
+    `milestones` says when its API server, its nodes and its stack were ready, in ns after its start began.
+    """
 
     def __init__(self, spec: topology.Cluster, site: Site, *, folder: Path, images: Sequence[Path]) -> None:
         self._spec = spec
@@ -55,6 +60,7 @@ class LocalCluster:
         self._nodes = places.nodes(spec.nodes)
         self._kubeconfig = folder / f"kubeconfig-{site.name}"
         self._servers = Servers(site)
+        self.milestones: dict[str, Ns] = {}
         self._powers = {node.name: Power(node, site, self._servers) for node in self._nodes}
 
     @property
@@ -85,6 +91,7 @@ class LocalCluster:
 
     async def start(self) -> None:
         """Bring it up until its nodes, and what its stack asks for, are ready. SubstrateError with the log of what is not."""
+        begun = clock.now()
         name = template.key(binaries.demanded().version, _made_of())
         archive = cache() / f"{name}.tar"
         roots = await asyncio.to_thread(self._restored, archive)
@@ -101,7 +108,12 @@ class LocalCluster:
             await self._start_network()
         for node in self._nodes:
             await self._start_runtime(node)
-        await self._servers.until("the API server is ready", lambda: _answers(api, "/readyz"))
+        try:
+            await self._servers.until("the API server is ready", lambda: _answers(api, "/readyz"))
+        except SubstrateError:
+            archive.unlink(missing_ok=True)  # it may be the template's fault: the next one starts without
+            raise
+        self.milestones["API server"] = clock.now() - begun
         await self._servers.start("kube-controller-manager", control_plane.controller_manager())
         await self._servers.start("kube-scheduler", control_plane.scheduler())
         applying = Applying(self._site, api, self._spec)
@@ -109,16 +121,21 @@ class LocalCluster:
             await self._furnish(applying, roots, name)
             await self._start_network()  # not before: nothing of it belongs to the template
         await asyncio.gather(*(self._join(api, node) for node in self._nodes), applying.namespace())
+        self.milestones["nodes"] = clock.now() - begun
         if self._spec.stack:
             await applying.stack()
+            self.milestones["stack"] = clock.now() - begun
 
     def _restored(self, archive: Path) -> Roots | None:
         """The keys of the template, its data in place; None, and nothing in place, where there is no good one."""
         data = self._site.layout.seen(places.ETCD)
         try:
             return Roots.read(template.unpack(archive, data))
+        except FileNotFoundError:
+            return None
         except (OSError, KeyError, ValueError, tarfile.TarError):
             shutil.rmtree(data, ignore_errors=True)
+            archive.unlink(missing_ok=True)
             return None
 
     async def _furnish(self, applying: Applying, roots: Roots, name: str) -> None:
