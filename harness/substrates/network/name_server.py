@@ -75,25 +75,38 @@ def _fill(response: dns.message.Message, names: Names) -> None:
     found = names.find(text)
     response.set_rcode(dns.rcode.NXDOMAIN if found == MISSING else dns.rcode.NOERROR)
     _follow(response, names, asked, kind, found)
-    if not response.answer and (text == names.domain or text.endswith(f".{names.domain}")):
+    if not response.answer and _in_cluster(text, names):
         _authority(response, names)
 
 
 def _follow(
     response: dns.message.Message, names: Names, asked: dns.name.Name, kind: dns.rdatatype.RdataType, found: Found
 ) -> None:
-    """Answer with what was found, and for another name with what that one leads to."""
+    """Answer with what was found, and for another name with what that one leads to: told are both, or, as CoreDNS has it for
+    names of the cluster, none."""
     for _ in range(_CHAIN):
         if isinstance(found, Alias):
+            if kind not in _BY_ALIAS:
+                return
             _add(response.answer, asked, dns.rdatatype.CNAME, [f"{found.name}."])
             if kind == dns.rdatatype.CNAME:
                 return
             asked = dns.name.from_text(found.name)
             found = names.find(found.name)
             continue
+        before = len(response.answer)
         if found != MISSING:
             _places(response, asked, kind, found)
+        if len(response.answer) == before and _in_cluster(_text(asked), names):
+            response.answer.clear()
         return
+
+
+_BY_ALIAS = {dns.rdatatype.A, dns.rdatatype.AAAA, dns.rdatatype.CNAME, dns.rdatatype.ANY}
+
+
+def _in_cluster(name: str, names: Names) -> bool:
+    return name == names.domain or name.endswith(f".{names.domain}")
 
 
 def _places(

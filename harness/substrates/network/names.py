@@ -77,11 +77,11 @@ class Names:
         match labels:
             case ["ns", "dns"]:
                 return (Place(self.server, 53, name),)
-            case ["dns"] | ["svc"] | ["pod"]:
+            case ["svc"] | ["pod"]:
                 return ()
             case [space, "svc" | "pod"] if space in self.namespaces:
                 return ()
-            case [dashed, space, "pod"] if space in self.namespaces:
+            case [*rest, dashed, space, "pod"] if space in self.namespaces and len(rest) <= 2:
                 return _pod(dashed, name)
             case [*rest, service, space, "svc"] if space in self.namespaces:
                 return self._service(f"{space}/{service}", rest)
@@ -93,7 +93,7 @@ class Names:
         if service is None or len(rest) > 2:
             return MISSING
         if service.spec.type == "ExternalName":
-            return Alias(service.spec.external_name.lower().rstrip(".")) if len(rest) != 1 else MISSING
+            return MISSING if rest else Alias(service.spec.external_name.lower().rstrip("."))
         endpoint = rest[0] if len(rest) == 1 else ""
         port, protocol = (part.removeprefix("_") for part in rest) if len(rest) == 2 else ("", "")
         if service.headless or endpoint:
