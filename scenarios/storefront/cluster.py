@@ -8,7 +8,7 @@ from .system import DATABASE
 
 CLUSTER = Cluster(
     stack="storefront",
-    namespace="storefront",
+    namespace="indostar-naturals",
     variables=(
         ("CONFIRM_S", "0"),
         ("DATABASE_URL", "postgresql://store_app:store-secret@storefront-db.internal:5432/storefront"),

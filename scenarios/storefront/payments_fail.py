@@ -23,8 +23,8 @@ PAID = HttpProbe(
 WRONG_SECRET = Scenario(
     title="The webhook secret was rotated on one side only",
     runbook="runbook.md",
-    procedure="payments fail",
-    follow=("diagnosis", "resolution > if signatures do not match"),
+    procedure="payment failures",
+    follow=("resolution > if signature verification",),
     bindings={"<new-secret>": "whsec_of_march"},
     operator=Operator(database="main", role="store_app"),
     topology=clustered(CONFIRM_S="0.6", PROVIDERS="razorpay=http://razorpay:8080", PROVIDER_PODS="1"),

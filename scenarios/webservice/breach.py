@@ -14,7 +14,7 @@ CONTAINED = Scenario(
     runbook="runbook.md",
     procedure="suspected breach",
     topology=market(),
-    fault=DeletePod(workload="deployment/market-backend", which="all"),
+    fault=DeletePod(workload="deployment/aislemarts-backend", which="all"),
     probes=PROBES,
     objectives=OBJECTIVES,
     load=TRAFFIC,

@@ -14,8 +14,9 @@ HUNG = Scenario(
     title="All pods fail their health check and live on",
     runbook="runbook.md",
     procedure="pods down",
+    follow=("immediate actions",),
     topology=market(),
-    fault=FailReadiness(workload="deployment/market-backend"),
+    fault=FailReadiness(workload="deployment/aislemarts-backend"),
     probes=PROBES,
     objectives=OBJECTIVES,
     load=TRAFFIC,
@@ -26,13 +27,13 @@ CRASHING = replace(
     HUNG,
     title="All pods crash and cannot start again",
     topology=market(PIDFILE="/var/run/shop/shop.pid"),
-    fault=CrashLoop(workload="deployment/market-backend"),
+    fault=CrashLoop(workload="deployment/aislemarts-backend"),
 )
 
 KILLED = replace(
     HUNG,
     title="All pods are killed, and nothing else is wrong",
-    fault=KillPod(workload="deployment/market-backend", which="all"),
+    fault=KillPod(workload="deployment/aislemarts-backend", which="all"),
     expect=Known(
         word=Word.UNNECESSARY,
         because="the Deployment replaces pods by itself, sooner than a person has read the first line",

@@ -23,7 +23,7 @@ CLUSTER = Cluster(
     stack="webservice",
     namespace="prod",
     variables=(
-        ("APP", "market"),
+        ("APP", "aislemarts"),
         ("DATABASE_URL", "postgresql://market_app:market-secret@market-db.internal:5432/market"),
         ("PAYMENT_LATENCY_S", "0"),
         ("PIDFILE", ""),
@@ -31,7 +31,7 @@ CLUSTER = Cluster(
         ("REPLICAS", "2"),
         ("SUSPENDED", "true"),
     ),
-    exposed=(Exposed("market", 8080),),
+    exposed=(Exposed("market", 8080, service="aislemarts"),),
 )
 
 
@@ -73,7 +73,7 @@ ROLLBACK = """\
 set -e
 namespace=${1:?namespace}
 revision=${2:+--to-revision=$2}
-kubectl -n "$namespace" rollout undo deploy/market-backend $revision
-kubectl -n "$namespace" rollout status deploy/market-backend --timeout=120s
+kubectl -n "$namespace" rollout undo deploy/aislemarts-backend $revision
+kubectl -n "$namespace" rollout status deploy/aislemarts-backend --timeout=120s
 """
 OPERATOR = Operator(files={"ops/scripts/rollback.sh": ROLLBACK})

@@ -26,7 +26,13 @@ from harness.substrates.local import Local
 
 ROOT = Path(__file__).parents[2]
 SEEDS = ROOT.parent / "shared/seeds"
-ORIGINALS = {"storefront": "002_*.txt", "inventory": "004_*.txt", "microservices": "001_*.txt"}
+ORIGINALS = {
+    "gateway": "003_*.txt",
+    "inventory": "004_*.txt",
+    "microservices": "001_*.txt",
+    "storefront": "002_*.txt",
+    "webservice": "000_*.txt",
+}
 LOADED = load([str(ROOT / "scenarios")])
 OF_CONTAINERS = "containers.md"
 JOBS = 2
@@ -130,6 +136,8 @@ def drilled(loaded: Loaded, text: Path, folder: Path, *, own_text: bool) -> Asse
     try:
         plan = compile_plan(loaded.scenario, runbooks.read(text), substrate, name=loaded.name, own_text=own_text)
     except InputError as error:
+        if loaded.scenario.topology.cluster and substrate.lacks(frozenset({Capability.KUBERNETES})):
+            pytest.skip(f"there is no Kubernetes on this machine: {error}")
         if substrate.isolation == "namespaces":
             raise
         pytest.skip(f"this machine cannot isolate by namespaces: {error}")
