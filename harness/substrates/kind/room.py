@@ -4,6 +4,7 @@ and by the cluster's keeper; all locks are flock(2)'s, so that a killed process 
 
 import fcntl
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -117,6 +118,9 @@ class Room:
         for path in self.folder.iterdir():
             if path.is_file() and path.suffix != LOCK:
                 path.unlink(missing_ok=True)
+        shutil.rmtree(
+            self.folder / ".pytest-kind", ignore_errors=True
+        )  # pytest-kind makes it, and we use nothing of it
         for path in self.shared.iterdir():
             path.unlink(missing_ok=True)
 

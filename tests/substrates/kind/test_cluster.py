@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.errors import SubstrateError
@@ -179,6 +180,25 @@ async def drilled(room: Room, administrator: Kubectl, baseline: tuple[str, ...],
     await administrator.done("cordon", cluster.nodes[1])
     await administrator.done("run", "left-behind", "-n", "default", "--image=busybox:latest", "--", "sleep", "99")
     (room.folder / "drill").unlink()
+
+
+async def test_a_cluster_is_kept_if_that_is_wished_and_deleted_after_the_first_use_without(
+    kind: Settings, cache: Path
+) -> None:
+    keeping = msgspec.structs.replace(kind, keep=True)
+    with nothing_left():
+        made: list[str] = []
+        for settings in (keeping, keeping, kind):
+            users = lease.Users()
+            async with lease.leased(users, settings, wanted(settings)) as room:
+                made += [each.address for each in await docker.nodes(room.name)]
+                made += asked("docker ps -q --no-trunc --filter name=rundrill-test-control-plane")
+            await asyncio.to_thread(users.close)
+            assert not room.kept_alive()
+            assert bool(await docker.nodes(room.name)) is settings.keep
+            if settings.keep:
+                assert await lease.reap() == [], "it was to be kept"
+    assert len(set(made)) == 2, "the same container, at the same address, three times"
 
 
 UNTIL_KILLED = """
