@@ -47,7 +47,7 @@ def parity(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Everything pytest finds in tests/: pure, virtual-time and real-server tests."""
-    session.install("-q", "-e", ".[containers,kubernetes,stores]", *TEST)
+    session.install("-q", "-e", ".[containers,kind,kubernetes,stores]", *TEST)
     session.run("pytest", *session.posargs)
 
 
