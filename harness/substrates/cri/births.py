@@ -85,10 +85,13 @@ class Births:
     def signal(self, key: str, number: int) -> None:
         """Send it a signal; nothing happens if it has ended."""
         if not self.over.is_set():
-            order = Kill(do="signal", key=key, number=number)
-            task = self._loop.create_task(self._send(json.dumps(order).encode()))
+            task = self._loop.create_task(self._tell(Kill(do="signal", key=key, number=number)))
             _TASKS.add(task)
             task.add_done_callback(_TASKS.discard)
+
+    async def _tell(self, order: Kill) -> None:
+        with suppress(SubstrateError):  # without a zygote there is nobody to signal
+            await self._send(json.dumps(order).encode())
 
     async def _send(self, data: bytes, fds: Sequence[int] = ()) -> None:
         async with self._sending:

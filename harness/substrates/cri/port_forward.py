@@ -12,7 +12,8 @@ from harness.errors import SubstrateError
 from harness.model.units import SECOND, Ns
 from harness.substrates.cri.sessions import PortForward, Sessions
 from harness.substrates.cri.spdy_frames import Status
-from harness.substrates.cri.spdy_session import Session, Stream
+from harness.substrates.cri.spdy_session import Session
+from harness.substrates.cri.spdy_stream import Stream
 
 PROTOCOLS = ("portforward.k8s.io",)
 CHUNK = 1 << 15

@@ -15,7 +15,8 @@ from harness.model.units import SECOND, Ns
 from harness.substrates.cri.pipes import Pipes
 from harness.substrates.cri.sessions import Attach, Exec, Sessions, Size
 from harness.substrates.cri.spdy_frames import Status
-from harness.substrates.cri.spdy_session import Session, Stream
+from harness.substrates.cri.spdy_session import Session
+from harness.substrates.cri.spdy_stream import Stream
 from harness.substrates.cri.statuses import SUCCESS, Outcome, encoded, exited, failed
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io")

@@ -68,7 +68,7 @@ async def _serve(control: socket.socket, options: Options) -> int:
         )
 
     known = images.Images(images.load(options.images))
-    sandboxes = Sandboxes(births, here, options.pods, lambda: None)
+    sandboxes = Sandboxes(births, here, options.pods)
     containers = Containers(births, here, known, changed)
     commands = Commands(births, containers, sandboxes)
     stats = Stats(births, containers)

@@ -5,7 +5,7 @@ import ipaddress
 import secrets
 import shutil
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -84,11 +84,10 @@ class Addresses:
 class Sandboxes:
     """The pods of one node."""
 
-    def __init__(self, births: Births, node: Node, network: str, changed: Callable[[], None]) -> None:
+    def __init__(self, births: Births, node: Node, network: str) -> None:
         self._births = births
         self._node = node
         self._addresses = Addresses(network)
-        self._changed = changed
         self._all: dict[str, Sandbox] = {}
 
     def all(self) -> Iterable[Sandbox]:
@@ -123,17 +122,21 @@ class Sandboxes:
             program=() if options.pid == cri.POD else self._node.idle,
         )
         try:
-            sandbox.holder = await self._births.bear(order)
-            if private:
-                sandbox.address, sandbox.link = self._addresses.take(), f"pod{key[:11]}"
-                await asyncio.to_thread(links.connect, sandbox.holder.pid, address=sandbox.address, name=sandbox.link)
-        except (SubstrateError, OSError) as error:
-            await self._end(sandbox)
+            await self._connect(sandbox, order)
+        except BaseException as error:
+            await asyncio.shield(self._end(sandbox))
             shutil.rmtree(sandbox.place.folder, ignore_errors=True)
-            raise SubstrateError(f'failed to setup network for sandbox "{key}": {error}') from error
+            if isinstance(error, SubstrateError | OSError):
+                raise SubstrateError(f'failed to setup network for sandbox "{key}": {error}') from error
+            raise
         self._all[key] = sandbox
-        sandbox.holder.ended.add_done_callback(lambda _: self._changed())
         return sandbox
+
+    async def _connect(self, sandbox: Sandbox, order: Holder) -> None:
+        holder = sandbox.holder = await self._births.bear(order)
+        if order["network"]:
+            sandbox.address, sandbox.link = self._addresses.take(), f"pod{sandbox.id[:11]}"
+            await asyncio.to_thread(links.connect, holder.pid, address=sandbox.address, name=sandbox.link)
 
     def _write_files(self, sandbox: Sandbox) -> None:
         folder, config = sandbox.place.folder, sandbox.config
@@ -147,7 +150,6 @@ class Sandboxes:
         """End its namespaces and give its address back. Its containers have been stopped before."""
         async with sandbox.stopping:
             await self._end(sandbox)
-        self._changed()
 
     async def _end(self, sandbox: Sandbox) -> None:
         if sandbox.link:

@@ -124,9 +124,9 @@ class Decoder:
                 return GoAway(last & LARGEST_ID, status)
             case 9:
                 stream, delta = (number & LARGEST_ID for number in _numbers(payload))
-                if not delta:
-                    return Malformed(stream, Status.PROTOCOL_ERROR, "WINDOW_UPDATE by 0 bytes")
-                return WindowUpdate(stream, delta)
+                if delta:
+                    return WindowUpdate(stream, delta)
+                return Malformed(_checked(stream, "WINDOW_UPDATE by 0 bytes"), Status.PROTOCOL_ERROR, "by 0 bytes")
             case _:
                 return Unknown(kind, payload)
 

@@ -79,9 +79,9 @@ class Client:
 
     def _do(self, frame) -> None:
         match frame:
-            case SynReply(number):
+            case SynReply(number) if number in self.streams:
                 self.streams[number].replied = True
-            case Data(number, data, fin):
+            case Data(number, data, fin) if number in self.streams:
                 assert self.streams[number].replied, "spdystream drops what comes before the reply"
                 self.streams[number].received += data
                 self.streams[number].finished |= fin
@@ -101,6 +101,10 @@ class Client:
 
     def raw(self, data: bytes) -> None:
         self._writer.write(data)
+
+    def end(self) -> None:
+        """Say nothing more."""
+        self._writer.write_eof()
 
     async def drain(self) -> None:
         await self._writer.drain()

@@ -141,6 +141,17 @@ def test_the_sysctls_of_a_pod_are_set_in_its_network_only(runtime: Runtime) -> N
         each.remove()
 
 
+def test_a_pod_that_cannot_be_made_is_told_why_and_leaves_nothing(runtime: Runtime) -> None:
+    folders = set((runtime.folder / "state" / "pods").iterdir())
+    known = {item.id for item in runtime.call("ListPodSandbox").items}
+
+    with pytest.raises(grpc.RpcError, match=r"failed to setup network for sandbox .*net/nothing/such"):
+        runtime.pod(sysctls={"net.nothing.such": "1"})
+
+    assert set((runtime.folder / "state" / "pods").iterdir()) == folders
+    assert {item.id for item in runtime.call("ListPodSandbox").items} == known
+
+
 def test_an_address_is_given_again_only_when_the_others_were(runtime: Runtime) -> None:
     first = runtime.pod()
     address = first.status.network.ip

@@ -105,6 +105,8 @@ def test_a_flipped_byte_is_at_worst_an_error_that_is_named(sent, place, flip):
     for frame in Decoder().feed(bytes(data)):
         if isinstance(frame, Broken | Malformed):
             assert frame.why
+        if isinstance(frame, Malformed):
+            assert Encoder().encode(RstStream(frame.stream, frame.status))
 
 
 @settings(deadline=None)
@@ -225,6 +227,11 @@ def test_a_window_that_grows_by_nothing_is_an_error_of_its_stream():
     (malformed,) = Decoder().feed(control(9, struct.pack(">II", 3, 0)))
     assert isinstance(malformed, Malformed)
     assert malformed.stream == 3
+
+
+def test_a_session_window_that_grows_by_nothing_is_an_error_of_the_session():
+    (broken,) = Decoder().feed(control(9, bytes(8)))
+    assert isinstance(broken, Broken)
 
 
 def test_an_unknown_kind_of_frame_is_passed_over():

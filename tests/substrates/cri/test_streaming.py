@@ -9,16 +9,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.errors import InputError, SubstrateError
 from harness.model.units import SECOND, milliseconds
 from harness.substrates.cri import streaming
 from harness.substrates.cri.sessions import Attach, Exec, PortForward
 from harness.substrates.cri.spdy_frames import GoAway, Leaving, Ping, RstStream, Setting, Settings, Status, WindowUpdate
-from harness.substrates.cri.spdy_session import KEPT, WINDOW
+from harness.substrates.cri.spdy_session import KEPT
+from harness.substrates.cri.spdy_stream import WINDOW
 from harness.substrates.cri.streaming import Streaming
 from tests.substrates.cri.client import Client, ClientStream, request, upgraded
 from tests.substrates.cri.processes import Processes
+from tests.substrates.cri.test_spdy import control, frames
 
 
 @pytest.fixture
@@ -266,6 +270,27 @@ async def test_a_broken_session_is_left_with_the_reason(server, processes):
         await client.until(lambda: client.away == GoAway(7, Leaving.PROTOCOL_ERROR))
         await client.until(lambda: client.over)
     assert await processes.all_ended() == [0]
+
+
+garbage = st.binary(max_size=40) | st.builds(control, st.integers(1, 11), st.binary(max_size=20))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(frames | garbage, max_size=12), st.booleans())
+async def test_whatever_a_client_sends_its_session_ends_and_the_next_is_served(sent, forwards):
+    processes = Processes()
+    async with serving(processes, patience=milliseconds(200), linger=milliseconds(100)) as server:
+        asked = PortForward("s") if forwards else running("cat", stdin=True)
+        async with await upgraded(server.url(asked), "v4.channel.k8s.io", "portforward.k8s.io") as client:
+            for each in sent:
+                if isinstance(each, bytes):
+                    client.raw(each)
+                else:
+                    client.send(each)
+            client.end()
+            await client.until(lambda: client.over)
+        async with session(server, running("echo alive")) as (_, streams):
+            assert await streams["stdout"].all() == b"alive\n"
 
 
 @pytest.mark.parametrize("path", ["/exec/unknown", "/", "/healthz", "/exec/", "/portforward/..", "/attach/%2e"])
