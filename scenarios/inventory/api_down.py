@@ -19,7 +19,7 @@ KILLED = Scenario(
     probes=(READ,),
     objectives=objectives(READ),
     load=TRAFFIC,
-    recovery=Recovery(rto=minutes(15), horizon=seconds(90)),
+    recovery=Recovery(rto=minutes(15), horizon=seconds(45)),
     step_timeout=seconds(40),
 )
 

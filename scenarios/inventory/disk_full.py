@@ -18,7 +18,7 @@ DISK_FULL = Scenario(
     objectives=objectives(ORDER),
     load=TRAFFIC,
     ledger=LEDGER,
-    recovery=Recovery(rto=minutes(30), rpo=minutes(1), horizon=seconds(90)),
+    recovery=Recovery(rto=minutes(30), rpo=minutes(1), horizon=seconds(60)),
     step_timeout=seconds(40),
     detect_within=seconds(30),
 )

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -84,9 +84,12 @@ async def _swept(yard: Yard, journal: Journal, folder: Path) -> AsyncIterator[No
     try:
         yield
     finally:
-        await do("taking the logs", partial(_keep_logs, yard, folder / "logs" / yard.name))
+        with suppress(SubstrateError):  # logs are worth less than what is removed next
+            await do("taking the logs", partial(_keep_logs, yard, folder / "logs" / yard.name))
+        # If this fails, the watchdog is not told that it is over: it tries again when the harness is gone.
         await do(f"removing {yard.name}", partial(sweeping.sweep_whole, yard.daemon, yard.name))
-        await dog.send("over")
+        with suppress(BrokenPipeError):
+            await dog.send("over")
         if await dog.wait(ENDING) is None:
             await dog.kill()
         if log.exists() and not log.stat().st_size:

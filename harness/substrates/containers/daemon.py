@@ -38,33 +38,39 @@ class GoneError(SubstrateError):
 
 def client(*, silence: Ns = SILENCE) -> docker.DockerClient:
     """A client of the daemon that DOCKER_HOST or the Docker context names. SubstrateError where there is none."""
+    _settle()
     try:
-        from testcontainers.core.docker_client import get_docker_host  # noqa: PLC0415 - half a second, needed once
-
-        host = get_docker_host()
-        if host:
-            os.environ["DOCKER_HOST"] = host
         return docker.from_env(timeout=silence // SECOND)
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         raise explained("Docker", error) from error
 
 
+def _settle() -> None:
+    """Let DOCKER_HOST say what the Docker context says, for all that ask after us."""
+    from testcontainers.core.docker_client import get_docker_host  # noqa: PLC0415 - half a second, needed once
+
+    host = get_docker_host()
+    if host:
+        os.environ["DOCKER_HOST"] = host
+
+
 @functools.cache
 def trouble() -> str:
     """Why Docker cannot be used here, "" if it can. Asked once, for a few seconds at most; it blocks."""
+    _settle()
+    where = urllib.parse.urlparse(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
+    if where.scheme != "unix":
+        return f"expected a daemon of this machine, by a Unix socket; DOCKER_HOST is {where.geturl()}"
     try:
-        daemon = client(silence=KNOCK)
-        daemon.ping()
-        if daemon.api.info().get("OSType") != "linux":
-            return "expected a daemon that runs Linux containers"
-        where = urllib.parse.urlparse(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"))
-        if where.scheme not in {"unix", "http+unix", ""}:
-            return f"expected a daemon of this machine, by a Unix socket; DOCKER_HOST is {where.geturl()}"
-        daemon.close()
-    except SubstrateError as error:
-        return str(error)
-    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-        return str(explained("Docker", error))
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(KNOCK / SECOND)
+            sock.connect(where.path)
+            sock.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+            head = sock.recv(4096).decode("latin-1").lower()
+    except OSError as error:
+        return str(explained(where.path, error))
+    if "ostype: linux" not in head:
+        return f"{where.path}: expected a daemon that runs Linux containers; it answers {head.splitlines()[:1]}"
     return ""
 
 
@@ -105,7 +111,7 @@ def explained(what: str, error: BaseException) -> SubstrateError:
     match error:
         case _ if isinstance(error, (requests.ReadTimeout, socket.timeout)) or "timed out" in text:
             return SubstrateError(
-                f"{what}: the Docker daemon said nothing for {SILENCE // SECOND} s: {text}\n"
+                f"{what}: the Docker daemon is silent: {text}\n"
                 "    look at its log (journalctl -u docker), or restart it"
             )
         case docker.errors.ImageNotFound() | docker.errors.NotFound():

@@ -18,7 +18,7 @@ from tests.substrates.containers.conftest import there
 
 ROOT = Path(__file__).parents[3]
 FILES = ("api_down.py", "disk_full.py", "log_rotation.py", "slow_queries.py")
-DEFAULT = ("inventory/api_down:KILLED", "inventory/disk_full")
+DEFAULT = ("inventory/api_down:KILLED",)
 
 
 def scenario_id(value: object) -> str | None:
