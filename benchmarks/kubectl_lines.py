@@ -23,7 +23,7 @@ from harness.ports import Environment
 from harness.running.loading import load
 
 LIMIT: Ns = seconds(15)
-SETTLED: Ns = seconds(40)
+SETTLED: Ns = seconds(20)
 SETUP = 'first() { kubectl get "$1" -o name 2>/dev/null | head -n 1 | cut -d / -f 2; }; '
 STANDS_FOR: Mapping[str, str] = {
     "pod-name": "$(first pods)",
