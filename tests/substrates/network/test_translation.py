@@ -276,6 +276,19 @@ def test_checksums_are_right_after_rewriting_where_they_are_whole(payload: bytes
     assert packets._sum(header) == 0xFFFF
 
 
+def test_a_checksum_that_is_to_be_completed_later_stays_the_sum_of_the_pseudo_header() -> None:
+    def pseudo(one: packets.Tuple, size: int) -> int:
+        return packets._sum(one.source + one.target + struct.pack(">HH", 6, size))
+
+    before = packets.Tuple(6, address("10.244.0.2"), 56001, address(SERVICE), 80)
+    after = packets.Tuple(6, address("10.244.3.2"), 60001, address("10.244.255.254"), 9999)
+    made = frame(before, payload=b"hello")
+    made[0] = packets._NEEDS_CSUM
+    struct.pack_into(">H", made, packets.L4 + 16, pseudo(before, 25))
+    packets.Rewriting(before, after).apply(made)
+    assert struct.unpack_from(">H", made, packets.L4 + 16) == (pseudo(after, 25),)
+
+
 def test_what_has_options_is_a_fragment_or_is_cut_short_is_left_alone() -> None:
     one = packets.Tuple(6, address("10.244.0.2"), 56001, address(SERVICE), 80)
     whole = frame(one)
