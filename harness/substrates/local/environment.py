@@ -79,6 +79,8 @@ class LocalEnvironment:
                 found.append("PostgreSQL's clients reach the server under any host name (PGHOSTADDR)")
             if self._services and self._site.users.unreadable:
                 found.append(f"workloads run as root: {self._site.users.unreadable} is not readable by other users")
+        if self._cluster:
+            found.append("a local cluster: containers are processes of this machine, whose CPU limits are not enforced")
         return tuple(found)
 
     @property

@@ -15,7 +15,7 @@ ROOT = Identity(uid=-1, gid=-1, nested=False, apart=False, hidden=False, confine
 """The environment's root, seen by the system's processes, with their mounts: kubelets and runtimes share what they mount."""
 
 PATIENCE: Ns = seconds(90)
-EVERY: Ns = milliseconds(25)
+EVERY: Ns = milliseconds(50)
 STOPPING_S = 5.0
 _TOLD = 15
 
