@@ -75,9 +75,8 @@ def _layer(root: Root, source: str, target: str) -> str:
             pass
     else:
         os.makedirs(place, exist_ok=True)
-        below = [
-            bind["target"].removeprefix(target) for bind in root["binds"] if bind["target"].startswith(f"{target}/")
-        ]
+        within = (*(bind["target"] for bind in root["binds"]), *root["programs"], *root["links"])
+        below = [path.removeprefix(target) for path in within if path.startswith(f"{target}/")]
         if target not in root["plain"] and _overlay(f"{new}{_LAYERS}{target}", source, place, mounted=below):
             return target
     kernel.mount(source, place, "", flags=kernel.MS_BIND | kernel.MS_REC)

@@ -38,6 +38,10 @@ workdir = "/srv/www"
 files = { "/srv/www" = "www" }
 environment = { VERSION = "1.0", COLOUR = "blue" }
 
+["demo/deep:1.0"]
+command = ["cat", "/usr/share/deep/site/index.html"]
+files = { "/usr/share/deep/site" = "www" }
+
 ["demo/said:1.0"]
 command = ["echo", "said"]
 arguments = ["by", "default"]

@@ -162,6 +162,10 @@ def test_volumes_are_bound_read_only_or_not(runtime: Runtime, pod: Pod) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["file", "y"]
 
 
+def test_the_files_of_an_image_may_lie_among_the_machines(pod: Pod) -> None:
+    assert pod.output(image="demo/deep:1.0") == "home\n"
+
+
 def test_volumes_in_volumes_are_both_there_whatever_their_order(runtime: Runtime, pod: Pod) -> None:
     outer, inner = runtime.folder / "outer", runtime.folder / "inner"
     outer.mkdir()
