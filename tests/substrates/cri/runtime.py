@@ -71,7 +71,7 @@ class Runtime:
 
     def __init__(self, folder: Path, *, path: str = os.environ["PATH"]) -> None:
         self.folder = folder
-        (folder / "www").mkdir()
+        (folder / "www").mkdir(exist_ok=True)
         (folder / "www" / "index.html").write_text("home\n")
         (folder / "images.toml").write_text(IMAGES)
         self.socket = folder / "cri.sock"

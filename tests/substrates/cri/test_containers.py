@@ -300,6 +300,25 @@ def test_nothing_is_left_of_what_was_removed(runtime: Runtime) -> None:
     assert list((runtime.folder / "state" / "pods").iterdir()) == []
 
 
+def test_a_runtime_that_was_killed_begins_anew_without_pods(tmp_path: Path) -> None:
+    first = Runtime(tmp_path)
+    try:
+        first.pod().run("sleep", "1000")
+        os.kill(first.host_pid(), signal.SIGKILL)
+        first.process.wait()
+        second = Runtime(tmp_path)
+    finally:
+        first.close()
+    try:
+        left = second.call("ListPodSandbox").items, second.call("ListContainers").containers
+        said = second.pod().output("echo", "again")
+    finally:
+        second.close()
+
+    assert [len(items) for items in left] == [0, 0]
+    assert said == "again\n"
+
+
 def _held(runtime: Runtime) -> tuple[int, int]:
     """How many descriptors the runtime and all its descendants have, and how many of these there are."""
     family = [runtime.host_pid()]
