@@ -16,7 +16,7 @@ CLUSTER = Cluster(
         ("PROVIDERS", ""),
         ("PROVIDER_PODS", "0"),
         ("QUEUES", "0"),
-        ("REDIS_IMAGE", "redis:7"),
+        ("REDIS_IMAGE", "queue:1.0"),
         ("REDIS_URL", ""),
         ("WEBHOOK_SECRET", "whsec_of_march"),
     ),

@@ -38,7 +38,7 @@ STOREFRONT = Cluster(
         ("PROVIDERS", "razorpay=http://razorpay:8080"),
         ("PROVIDER_PODS", "1"),
         ("QUEUES", "0"),
-        ("REDIS_IMAGE", "redis:7"),
+        ("REDIS_IMAGE", "queue:1.0"),
         ("REDIS_URL", ""),
         ("WEBHOOK_SECRET", "whsec_1"),
     ),

@@ -1,0 +1,1 @@
+"""The queue's server where images are local commands: Valkey, from its wheel."""
