@@ -28,6 +28,9 @@ _WRONG: Final = re.compile(
     r"|(?:column|function|operator|type) .{1,200} does not exist"
     r"|unrecognized configuration parameter"
     r"|the server doesn't have a resource type"
+    r"|there is no need to specify a resource type as a separate argument"
+    r"|arguments in resource/name form (?:may not have more than one slash|must have a single resource and name)"
+    r"|resource\(s\) were provided, but no name was specified|required resource not specified"
     r"|could not translate host name|Could not resolve host|Name or service not known"
     r"|(?:SyntaxError|IndentationError|NameError|ModuleNotFoundError|ImportError):"
 )

@@ -51,6 +51,13 @@ def said(stdout="", stderr="", **data):
         failed('ERROR:  unrecognized configuration parameter "max_conections"'),
         failed("invalid command \\foo"),
         failed('error: the server doesn\'t have a resource type "deploymnt"'),
+        failed(
+            "error: there is no need to specify a resource type as a separate argument when passing arguments in ..."
+        ),
+        failed("error: arguments in resource/name form must have a single resource and name"),
+        failed("error: arguments in resource/name form may not have more than one slash"),
+        failed("error: resource(s) were provided, but no name was specified"),
+        failed("error: required resource not specified"),
         failed('psql: error: could not translate host name "db.old" to address: Name or service not known', 2),
         failed('ERROR:  42P01: relation "ordrs" does not exist'),
         failed('FATAL:  database "shp" does not exist', 2),
