@@ -97,7 +97,9 @@ def build(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask before 
     """
     compiler = building.go()
     console = Console()
-    console.print(f"Kubernetes v{binaries.VERSION} is built with {compiler}: {building.COST}.", highlight=False)
+    console.print(
+        f"Kubernetes v{binaries.VERSION} is built with {compiler}: {building.COST}.", highlight=False, soft_wrap=True
+    )
     if not yes and not typer.confirm("Build it?"):
         raise InputError(Problem("it was not asked to be built", remedy="rundrill kubernetes get downloads it"))
     with installing.room() as room:
