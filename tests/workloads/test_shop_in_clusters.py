@@ -172,8 +172,9 @@ def test_the_switches_do_what_they_say_and_are_off_by_default(server: Server, tm
     with shop(tmp_path, server.conninfo, wait=False, STRAIN="on") as service:
         ready(service)
         service.ask("/debug/strain", {"memory_mb": 20, "burners": 1, "connections": 2})
+        until(lambda: service.ask("/debug/strain")[1]["connections"] == 2, 20)
         state = service.ask("/debug/strain")[1]
-        assert (state["memory_mb"], state["burners"], state["connections"]) == (20, 1, 2)
+        assert (state["memory_mb"], state["burners"], state["refused"]) == (20, 1, 0)
         service.ask("/debug/strain", {"memory_mb": 0, "burners": 0, "connections": 0, "ready": False})
         assert service.ask("/health")[0] == 503
         assert service.ask("/products/7")[0] == 200

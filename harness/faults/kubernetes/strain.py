@@ -175,9 +175,9 @@ class FillDisk(InCluster):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeakConnections(InCluster):
     """The pods of `workload` open connections to their database beside their pool's and never use them: `count` each, or as many
-    as the server gives. Fresh pods do not.
+    as the server gives; then each one that others give back. Fresh pods do not.
 
-    When the fault ends those that are still there have let go of them. Felt: each of them has `count`, or the server refuses.
+    When the fault ends those that are still there have let go of them. Felt: they have some, and each of them has `count` or was refused more.
     """
 
     workload: str
@@ -198,10 +198,20 @@ class LeakConnections(InCluster):
                 await switch_back(api, await same(target, victims), connections=0)
 
             async with undone(let_go, what=str(self)):
-                said = [await switch(api, pod, connections=self.count) for pod in victims]
-                held = [int(each.get("connections") or 0) for each in said]
+                for pod in victims:
+                    await switch(api, pod, connections=self.count)
+
+                async def full() -> list[Said] | None:
+                    said = [await _state(api, pod) for pod in victims]
+                    done = [
+                        int(each.get("connections") or 0) >= self.count or bool(each.get("refused")) for each in said
+                    ]
+                    return said if all(done) else None
+
+                said = await clock.until(full, deadline=clock.now() + SETTLING, every=STEP)
+                held = [int(each.get("connections") or 0) for each in said or ()]
                 yield outcome(
-                    "" if min(held) else "a pod did not get any",
+                    "" if sum(held) else "the pods have none",
                     pods=len(victims),
                     connections=sum(held),
                     refused=sum(held) < self.count * len(victims),

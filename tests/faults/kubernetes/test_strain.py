@@ -3,8 +3,8 @@
 import pytest
 
 from harness.errors import FaultError
-from harness.faults.kubernetes import CpuHog, FillDisk, MemoryHog
-from harness.faults.kubernetes.targets import ask_pod
+from harness.faults.kubernetes import CpuHog, FillDisk, LeakConnections, MemoryHog
+from harness.faults.kubernetes.targets import ask_pod, decoded
 from harness.model.units import seconds
 from harness.testing import check_fault
 from tests.faults.kubernetes.conftest import Broken, eventually
@@ -82,3 +82,15 @@ async def test_what_is_no_volume_of_its_own_is_not_filled(broken: Broken) -> Non
     with pytest.raises(FaultError, match="more than a volume that is there to be filled"):
         async with FillDisk(workload=BACKEND, path="/var/run/shop").applied_to(broken.stage):
             pass
+
+
+async def test_leaked_connections_are_let_go_when_the_fault_ends(broken: Broken) -> None:
+    async def leaked() -> int:
+        said = [decoded(await ask_pod(broken.api, pod, "/debug/strain")) for pod in await broken.pods()]
+        return sum(int(each["connections"] or 0) for each in said)
+
+    async with LeakConnections(workload=BACKEND, count=4).applied_to(broken.stage) as injection:
+        assert injection.felt, injection.why
+        assert injection.evidence == {"pods": 2, "connections": 8, "refused": False}
+        assert await leaked() == 8
+    assert await leaked() == 0

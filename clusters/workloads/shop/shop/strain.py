@@ -30,6 +30,8 @@ class Strain:
         self.ready = True
         self._conninfo = conninfo
         self._leaked: list[AsyncConnection] = []
+        self._leaking: asyncio.Task[None] | None = None
+        self._refused = 0
         self._held: list[bytearray] = []
         self._burners: list[asyncio.subprocess.Process] = []
         self._filled = ""
@@ -95,6 +97,7 @@ class Strain:
             "memory_mb": sum(map(len, self._held)) // MIB,
             "burners": sum(burner.returncode is None for burner in self._burners),
             "connections": sum(not each.closed for each in self._leaked),
+            "refused": self._refused,
             "cpu_s": round(used.user + used.system + burnt, 2),
             "ready": self.ready,
             "filled": self._filled,
@@ -109,13 +112,25 @@ class Strain:
             await asyncio.sleep(0)
 
     async def _leak(self, count: int) -> None:
-        """Have that many connections, or as many as the server gives."""
+        """Have that many connections; where the server refuses, take each one that others give back, until there are."""
+        if self._leaking is not None:
+            self._leaking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._leaking
+            self._leaking = None
         for connection in self._leaked[count:]:
             await connection.close()
         del self._leaked[count:]
-        with suppress(psycopg.Error):
-            while len(self._leaked) < count:
+        if count:
+            self._leaking = asyncio.create_task(self._take(count))
+
+    async def _take(self, count: int) -> None:
+        while len(self._leaked) < count:
+            try:
                 self._leaked.append(await AsyncConnection.connect(self._conninfo, autocommit=True))
+            except psycopg.Error:
+                self._refused += 1
+                await asyncio.sleep(0.02)
 
     async def _burn(self, count: int) -> None:
         for burner in self._burners[count:]:
