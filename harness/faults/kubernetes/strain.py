@@ -177,7 +177,8 @@ class LeakConnections(InCluster):
     """The pods of `workload` open connections to their database beside their pool's and never use them: `count` each, or as many
     as the server gives; then each one that others give back. Fresh pods do not.
 
-    When the fault ends those that are still there have let go of them. Felt: they have some, and each of them has `count` or was refused more.
+    When the fault ends those that are still there have let go of them. Felt: they have some, and each of them has `count` or
+    was refused more.
     """
 
     workload: str
