@@ -11,7 +11,13 @@ from harness.substrates.docker_proxy.documents import shown
 from harness.substrates.docker_proxy.routes import Body, RefusedError, Wanted
 from harness.substrates.docker_proxy.wire import CHUNK, Head, WireError, all_of, body, encode_head, read_head
 
+Side = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+"""A connection: the client's, or ours to the daemon."""
+
 LARGEST_ANSWER = 1 << 24
+FAREWELL_S = 2
+"""Seconds that a client may take to close its connection."""
+
 NETWORKS = ("/networks", "/networks/{network}")
 """Where the daemon tells of networks."""
 
@@ -38,46 +44,51 @@ def encoded(wanted: Wanted, path: str, query: tuple[tuple[str, str], ...], *, he
     return encode_head(f"{wanted.method} {target} HTTP/1.1", headers) + content
 
 
-async def upload(head: Head, reader: asyncio.StreamReader, onward: asyncio.StreamWriter) -> None:
-    """Hand an archive on as it comes. WireError if it does not come whole."""
-    async for piece in body(head, reader):
-        onward.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+async def _upload(head: Head, reader: asyncio.StreamReader, onward: asyncio.StreamWriter) -> None:
+    """Hand an archive on as it comes, for as long as the daemon takes it. WireError if it does not come whole."""
+    with suppress(ConnectionError):
+        async for piece in body(head, reader):
+            onward.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            await onward.drain()
+        onward.write(b"0\r\n\r\n")
         await onward.drain()
-    onward.write(b"0\r\n\r\n")
-    await onward.drain()
 
 
-async def relay(
-    wanted: Wanted,
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    *,
-    there: asyncio.StreamReader,
-    onward: asyncio.StreamWriter,
-) -> None:
-    """Hand the answer back, for as long as it lasts and there is somebody who wants it."""
-    answering = asyncio.create_task(_hand_back(wanted, reader, writer, there=there, onward=onward))
-    tasks: set[asyncio.Task[object]] = {answering}
+async def relay(wanted: Wanted, head: Head, *, client: Side, daemon: Side) -> None:
+    """Hand on what belongs to a request, and the answer back, for as long as it lasts and there is somebody who wants it.
+
+    At the same time: a daemon that has heard enough of an archive says so, and ends the connection half a second later.
+    """
+    tasks = {asyncio.create_task(_hand_back(wanted, client=client, daemon=daemon))}
     if not wanted.route.hijacks:
-        tasks.add(asyncio.create_task(reader.read(1)))
+        tasks.add(asyncio.create_task(_listen(wanted, head, client[0], onward=daemon[1])))
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if answering.done():
-            answering.result()
+        for task in tasks:
+            if task.done():
+                task.result()
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _hand_back(
-    wanted: Wanted,
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    *,
-    there: asyncio.StreamReader,
-    onward: asyncio.StreamWriter,
-) -> None:
+async def _listen(wanted: Wanted, head: Head, reader: asyncio.StreamReader, *, onward: asyncio.StreamWriter) -> None:
+    """Return when the client has gone."""
+    if wanted.route.body is Body.TAR:
+        await _upload(head, reader, onward)
+    await _gone(reader)
+
+
+async def _gone(reader: asyncio.StreamReader) -> None:
+    """Return when the client has. What it still says (the rest of a body that nobody wants) is heard by nobody."""
+    with suppress(OSError):
+        while await reader.read(CHUNK):
+            pass
+
+
+async def _hand_back(wanted: Wanted, *, client: Side, daemon: Side) -> None:
+    (reader, writer), (there, onward) = client, daemon
     head = await read_head(there)
     if head is None:
         raise WireError("the Docker daemon ended the connection")
@@ -126,3 +137,13 @@ async def refuse(writer: asyncio.StreamWriter, error: RefusedError | WireError) 
     headers = (*_JSON, ("Content-Length", str(len(content))), ("Connection", "close"))
     writer.write(encode_head(f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}", headers) + content)
     await writer.drain()
+
+
+async def let_go(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Take what a client still says that was answered already: closed on it, it might lose the answer."""
+    with suppress(OSError):
+        async with asyncio.timeout(FAREWELL_S):
+            await writer.drain()
+            if writer.can_write_eof():
+                writer.write_eof()
+            await _gone(reader)

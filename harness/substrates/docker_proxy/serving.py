@@ -17,7 +17,7 @@ from harness.substrates import labels
 from harness.substrates.docker_proxy import containers, documents
 from harness.substrates.docker_proxy.asking import Daemon, marks_of
 from harness.substrates.docker_proxy.documents import Document, Json, Place, Safe, read
-from harness.substrates.docker_proxy.relaying import encoded, refuse, relay, upload
+from harness.substrates.docker_proxy.relaying import encoded, let_go, refuse, relay
 from harness.substrates.docker_proxy.routes import Body, Does, Kind, RefusedError, Wanted, find, refused
 from harness.substrates.docker_proxy.wire import LARGEST_HEAD, Head, WireError, all_of, body, read_head
 
@@ -86,6 +86,7 @@ class Door:
         try:
             with suppress(ConnectionError, TimeoutError):
                 await self._answer(reader, writer)
+                await let_go(reader, writer)
         finally:
             writer.close()
 
@@ -106,9 +107,7 @@ class Door:
             return
         try:
             onward.write(request)
-            if wanted.route.body is Body.TAR:
-                await upload(head, reader, onward)
-            await relay(wanted, reader, writer, there=there, onward=onward)
+            await relay(wanted, head, client=(reader, writer), daemon=(there, onward))
         except WireError as error:
             await refuse(writer, error)
         finally:

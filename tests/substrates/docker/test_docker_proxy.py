@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,6 +153,23 @@ async def test_files_are_copied_both_ways(docker, web, tmp_path):
     await docker.said("cp", f"{web}:/tmp/there.txt", str(tmp_path / "out.txt"))
     assert (tmp_path / "out.txt").read_text() == "x" * 300_000
     assert "No such container:path" in await docker.refused("cp", f"{web}:/nothing", "-")
+    assert "o such" in await docker.refused("cp", str(tmp_path / "in.txt"), f"{web}:/nothing/of/the/kind/")
+    assert await _put(docker.socket, web, "/nothing/of/the/kind", size=30 << 20) == 404
+
+
+async def _put(socket: Path, container: str, path: str, *, size: int) -> int:
+    """The status that an archive of that size is answered with, sent whether or not anybody listens."""
+    reader, writer = await asyncio.open_unix_connection(str(socket))
+    head = f"PUT /containers/{container}/archive?path={path} HTTP/1.1\r\nHost: d\r\nContent-Length: {size}\r\n\r\n"
+    writer.write(head.encode())
+    with suppress(ConnectionError):
+        for _ in range(size >> 16):
+            writer.write(bytes(1 << 16))
+            await writer.drain()
+    async with asyncio.timeout(20):
+        status = (await reader.readline()).split(b" ")[1]
+    writer.close()
+    return int(status)
 
 
 async def test_logs_are_followed_until_the_client_goes(docker, real, web):
