@@ -6,7 +6,7 @@ sample is taken to have been good, for the system was steady.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
@@ -20,17 +20,20 @@ from harness.model.verdict import Alerted, Outcome, Verdict
 
 def alerted(history: History, moments: Moments) -> tuple[Alerted, ...]:
     """What became of each rule of the trial's terms: over all series of samples, the one in which it was first."""
-    return tuple(_first(condition, history, moments) for condition in history.header.terms.alerts)
-
-
-def _first(condition: AlertCondition, history: History, moments: Moments) -> Alerted:
     terms = history.header.terms
-    found: list[Alerted] = []
-    for indicator in dict.fromkeys(objective.indicator for objective in terms.objectives):
-        for mode in terms.modes:
-            samples = history.of(indicator, mode)
-            if samples:
-                found.append(_evaluated(condition, samples, moments, period=terms.period, name=f"{indicator} ({mode})"))
+    if not terms.alerts:
+        return ()
+    indicators = dict.fromkeys(objective.indicator for objective in terms.objectives)
+    series = {f"{name} ({mode})": history.of(name, mode) for name in indicators for mode in terms.modes}
+    return tuple(_first(condition, series, moments, period=terms.period) for condition in terms.alerts)
+
+
+def _first(
+    condition: AlertCondition, series: Mapping[str, Sequence[Sample]], moments: Moments, *, period: Ns
+) -> Alerted:
+    found = [
+        _evaluated(condition, samples, moments, period=period, name=name) for name, samples in series.items() if samples
+    ]
     silent = Alerted(condition.name, condition.text, condition.source, assumed=condition.assumed)
     return min(found, key=_order, default=silent)
 
