@@ -46,7 +46,14 @@ class Keeper:
         """Whether nobody uses the cluster; from then on nobody can, until this process ends."""
         if self._users is None:
             self._users = self._room.lock("users")
+            self._say_ending()
         return self._users is not None
+
+    def _say_ending(self) -> None:
+        """Whoever leaves is to know that the end has come, however long it takes."""
+        order = self._room.order()
+        if self._users is not None and order is not None:
+            self._room.tell(State(order.number, "ending"))
 
     async def _serve(self, order: Order) -> None:
         self._room.tell(State(order.number, "making"))
@@ -104,10 +111,10 @@ class Keeper:
 
     async def _end(self) -> None:
         """Delete the cluster, and the network that was made for it."""
+        self._say_ending()
         order = self._room.order()
         if order is None or (order.keep and self._room.made_for()):
             return
-        self._room.tell(State(order.number, "ending"))
         if not all(node.bears(self._room.shared) for node in await docker.nodes(self._room.name)):
             return
         await self._deleted(order)

@@ -116,7 +116,7 @@ async def test_one_drill_after_the_other_finds_the_cluster_as_it_was(
     (cache / "tiny" / "10-web.yaml").write_text(MANIFEST)
     monkeypatch.setattr(manifests, "stacks", lambda: cache)
     users = lease.Users()
-    with nothing_left():
+    with nothing_left(within=0):
         async with lease.leased(users, kind, wanted(kind, workers=1)) as room:
             administrator = Kubectl(machine.kubectl(kind), room.kubeconfig)
             baseline = await preparing.ready(room, administrator, kind)
@@ -186,7 +186,7 @@ async def test_a_cluster_is_kept_if_that_is_wished_and_deleted_after_the_first_u
     kind: Settings, cache: Path
 ) -> None:
     keeping = msgspec.structs.replace(kind, keep=True)
-    with nothing_left():
+    with nothing_left(within=0):
         made: list[str] = []
         for settings in (keeping, keeping, kind):
             users = lease.Users()
@@ -278,7 +278,7 @@ async def test_a_cluster_of_somebody_elses_is_refused_and_left_alone(kind: Setti
 async def test_a_configuration_that_kind_refuses_is_told_in_its_own_words(kind: Settings, cache: Path) -> None:
     settings = Settings(name=kind.name, node_image="rundrill.invalid/no-such-image:v1.0.0", patience_s=60)
     users = lease.Users()
-    with nothing_left():
+    with nothing_left(within=0):
         with pytest.raises(SubstrateError, match=r"kind create rundrill-test: .*(?s:.*)no-such-image"):
             async with lease.leased(users, settings, wanted(settings)):
                 pass
