@@ -87,10 +87,15 @@ def _write_keys() -> None:
         Path(path).write_text(text)
 
 
+DIE_WITH_ME = ("setpriv", "--pdeathsig", "KILL")
+"""For what is started by tests: it ends with its test, however that ends."""
+
+
 def _start(argv: Sequence[str]) -> None:
     name = Path(argv[0]).name
     with Path(places.STATE, f"{name}.log").open("ab") as log:
-        _STARTED[name] = subprocess.Popen((programs()[name], *argv[1:]), stdout=log, stderr=log)
+        command = (*DIE_WITH_ME, programs()[name], *argv[1:])
+        _STARTED[name] = subprocess.Popen(command, stdout=log, stderr=log)
 
 
 async def _ready(server: Api) -> bool:

@@ -36,6 +36,7 @@ def forked(body: Callable[[], Any], before: Callable[[], None] = lambda: None) -
     if not child:
         os.close(reading)
         try:
+            kernel.die_with_parent(signal.SIGKILL)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(LIMIT_S)
             before()

@@ -16,7 +16,7 @@ import dns.rdatatype
 import pytest
 
 from harness.substrates.network.api import Api
-from tests.substrates.network.control_plane import KUBECONFIG, create, programs
+from tests.substrates.network.control_plane import DIE_WITH_ME, KUBECONFIG, create, programs
 from tests.substrates.network.stage import in_namespaces
 from tests.substrates.network.test_network import NAMESPACE, SLICES, soon, up
 from tests.substrates.network.things import endpoint, meta
@@ -116,13 +116,16 @@ async def coredns(folder: Path) -> AsyncIterator[None]:
         pytest.skip(f"{program}: no CoreDNS beside Kubernetes' programs")
     file = folder / "Corefile"
     file.write_text(COREFILE % (PORT, KUBECONFIG))
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen((program, "-conf", file), stdout=quiet, stderr=quiet) as process:  # noqa: ASYNC220 - milliseconds
+    with started((program, "-conf", file)) as process:
         try:
             await knows("127.0.0.1", PORT)
             yield
         finally:
             process.kill()
+
+
+def started(argv: tuple[Path | str, ...]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen((*DIE_WITH_ME, *argv), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 async def knows(server: str, port: int) -> None:

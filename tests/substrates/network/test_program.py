@@ -21,7 +21,15 @@ ROOT = Path(__file__).parents[3]
 
 @contextmanager
 def running(*more: str, kubeconfig: Path = KUBECONFIG) -> Iterator["subprocess.Popen[str]"]:
-    argv = (sys.executable, "-m", "harness.substrates.network", "--kubeconfig", str(kubeconfig), *more)
+    argv = (
+        *control_plane.DIE_WITH_ME,
+        sys.executable,
+        "-m",
+        "harness.substrates.network",
+        "--kubeconfig",
+        str(kubeconfig),
+        *more,
+    )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), *sys.path))}
     with subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, text=True) as process:
         try:
