@@ -11,6 +11,7 @@ from harness.measuring import procfs
 from harness.model.topology import Topology
 from harness.model.units import SECOND, Ns, milliseconds, seconds
 from harness.ports import Capability, Environment, Process, Seen, Substrate
+from harness.testing import clusters
 from harness.testing.conformance import NonConformance
 
 _LIMIT: Ns = seconds(20)
@@ -31,6 +32,8 @@ async def check_substrate(substrate: Substrate, topology: Topology, folder: Path
         left = await asking.programs(one, folder)
         await asking.operator(one, other)
         await asking.databases(one)
+        if topology.cluster and asking.has(Capability.KUBERNETES):
+            await clusters.ask(one, other, topology, asking.expect)
     asking.expect(not procfs.present(left), "a program survived its environment")
     await asking.cancelled(folder)
     if asking.problems:
@@ -52,7 +55,8 @@ class _Asking:
         if not holds:
             self.problems.append(problem)
 
-    def _has(self, capability: Capability) -> bool:
+    def has(self, capability: Capability) -> bool:
+        """Whether the substrate provides it; if not, noted is why that is not asked."""
         lacking = self._substrate.lacks(frozenset({capability}))
         self.skipped.extend(f"{capability.value}: {problem}" for problem in lacking)
         return not lacking
@@ -99,7 +103,7 @@ class _Asking:
 
     async def programs(self, environment: Environment, folder: Path) -> list[Seen]:
         """Programs of ours, run to their end and long-lived; returned are some that still run."""
-        if not self._has(Capability.PROCESSES):
+        if not self.has(Capability.PROCESSES):
             return []
         script = "import os, sys, harness; print(os.environ['GIVEN'], sys.stdin.read()); sys.exit(3)"
         argv = (environment.python, "-c", script)
@@ -124,7 +128,7 @@ class _Asking:
 
     async def operator(self, one: Environment, other: Environment) -> None:
         """The operator's shell: what it is given, what lasts, and what is nobody else's."""
-        if not self._has(Capability.SHELL):
+        if not self.has(Capability.SHELL):
             return
         if one.isolation == "simulated":
             self.skipped.append(f"{Capability.SHELL.value}: commands are the model's")
@@ -138,7 +142,7 @@ class _Asking:
             await shell(one, 'echo "$GIVEN"; exit 4') == (4, "a value"), "operate: neither value nor status came back"
         )
         left = (
-            "~/left /tmp/left" if self._has(Capability.NAMES) else '~/left "$TMPDIR/left"'
+            "~/left /tmp/left" if self.has(Capability.NAMES) else '~/left "$TMPDIR/left"'
         )  # the machine's /tmp is not its
         self.expect((await shell(one, f"touch {left}"))[0] == 0, "operate: HOME or /tmp cannot be written to")
         self.expect((await shell(one, f"ls {left}"))[0] == 0, "operate: what was written did not last")
@@ -150,7 +154,7 @@ class _Asking:
 
     async def databases(self, environment: Environment) -> None:
         """Every server: accepts the superuser, stops, starts, keeps its data; its clock moves where that was asked for."""
-        if not self._has(Capability.POSTGRES):
+        if not self.has(Capability.POSTGRES):
             return
         if environment.isolation == "simulated":
             self.skipped.append(f"{Capability.POSTGRES.value}: servers are the model's")
