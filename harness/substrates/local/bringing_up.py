@@ -24,7 +24,7 @@ from harness.substrates.inside.root import OTHER_TMP, Plan, Volume
 from harness.substrates.inside.spawn import Confinement
 from harness.substrates.journal import Journal
 from harness.substrates.local import layout as places
-from harness.substrates.local import machine, mongo, postgres, redis
+from harness.substrates.local import machine, mongo, redis, wheels
 from harness.substrates.local.channel import Channel
 from harness.substrates.local.environment import LocalEnvironment
 from harness.substrates.local.kubernetes import binaries
@@ -186,13 +186,13 @@ async def _moved(isolation: Isolation) -> tuple[tuple[str, str], ...]:
     """Where what we bring along has another name inside: see Layout."""
     if isolation is Isolation.NAMESPACES:
         return tuple((folder, places.MOVED + folder) for folder in places.EMPTIED)
-    return (*await postgres.readable(), *await redis.readable()) if os.getuid() == 0 else ()
+    return (*await wheels.readable(), *await redis.readable()) if os.getuid() == 0 else ()
 
 
 def _programs(*more: str) -> Sequence[str]:
     """The folders that hold our Python, what it imports, and what it starts, and `more`; none that lies in another."""
     wanted = {sys.prefix, sys.base_prefix, *places.packages(), str(Path(harness.__file__).parent), str(images()), *more}
-    wanted |= {str(path) for path in (postgres.installation(), postgres.faketime()) if path}
+    wanted |= {str(path) for path in (wheels.installation(), wheels.faketime()) if path}
     found: list[str] = []
     for path in sorted(wanted):
         if not any(Path(path).is_relative_to(other) for other in ("/usr", "/opt", *found)):
@@ -279,7 +279,7 @@ def _furnish(site: Site) -> None:
     if site.topology.cluster:
         site.own_folder(OTHER_TMP, operator, mode=0o1777)
         layout.seen(f"{places.TOOLS}/kubectl").symlink_to(f"{kubernetes_places.PROGRAMS}/kubectl")
-    for name, path in {**postgres.programs(), **redis.programs()}.items():
+    for name, path in {**wheels.programs(), **redis.programs()}.items():
         layout.seen(f"{places.TOOLS}/{name}").symlink_to(layout.program(path))
 
 

