@@ -53,9 +53,12 @@ def test_without_landlock_there_is_no_contained_shell(processes: str, monkeypatc
     assert "Landlock" in problem.message
 
 
-def test_a_cluster_needs_another_substrate(processes: str) -> None:
-    problems = Local().lacks(frozenset({Capability.DOCKER, Capability.KUBERNETES}))
-    assert {problem.remedy for problem in problems} == {"choose another substrate"}
+def test_docker_needs_another_substrate_and_a_cluster_namespaces(processes: str) -> None:
+    (docker,) = Local().lacks(frozenset({Capability.DOCKER}))
+    assert docker.remedy == "choose another substrate"
+    (cluster,) = Local().lacks(frozenset({Capability.KUBERNETES}))
+    assert "namespaces" in cluster.message
+    assert cluster.remedy == machine.namespaces_remedy()
 
 
 def test_a_meaningless_isolation_is_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
