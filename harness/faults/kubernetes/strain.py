@@ -32,6 +32,9 @@ from harness.ports import Injection, Stage
 _AGAIN: Ns = milliseconds(300)
 """How often it is looked whether there is a container that has not been told yet."""
 
+_AFTERWARDS: Ns = seconds(1)
+"""When it is looked again: a container that took memory just before may be killed just after."""
+
 _BURNING: Ns = seconds(1)
 _BURNT = 0.1
 """What share of one CPU a pod has to use at least to count as busy: its limit may not allow more."""
@@ -61,11 +64,13 @@ class MemoryHog(InCluster):
             before = {pod.metadata.uid: pod.restarts for pod in await target.victims()}
 
             async def given_back() -> None:
-                there = [pod for pod in await target.pods() if not pod.going]
-                await switch_back(api, [pod for pod in there if pod.running], memory_mb=0)
-                # One that was killed over it may be starting at this moment, and be no better for it than those before.
-                hurt = [pod for pod in there if pod.trouble or pod.restarts > before.get(pod.metadata.uid, 0)]
-                await replaced(target, hurt)
+                for look in range(2):
+                    await clock.sleep_until(clock.now() + look * _AFTERWARDS)
+                    there = [pod for pod in await target.pods() if not pod.going]
+                    await switch_back(api, [pod for pod in there if pod.running], memory_mb=0)
+                    # One that was killed over it may be starting at this moment, and be no better for it than those before.
+                    hurt = [pod for pod in there if pod.trouble or pod.restarts > before.get(pod.metadata.uid, 0)]
+                    await replaced(target, hurt)
 
             async with undone(given_back, what=str(self)), _told(target, {"memory_mb": self.memory_mb}):
 

@@ -7,7 +7,7 @@ from harness.faults.kubernetes import BlockTraffic, BreakProvider
 from harness.faults.kubernetes.targets import ask_pod
 from harness.model.units import seconds
 from harness.testing import check_fault
-from tests.faults.kubernetes.conftest import Broken
+from tests.faults.kubernetes.conftest import Broken, eventually
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
@@ -47,7 +47,11 @@ async def test_blocked_traffic_does_not_pass_or_the_fault_says_that_nobody_enfor
             assert (await order(broken))[0] != 201
     assert not await broken.kubectl("get", "networkpolicies", "-o", "name")
     await broken.settled()
-    assert (await order(broken))[0] == 201
+
+    async def passes() -> bool:
+        return (await order(broken))[0] == 201
+
+    await eventually(passes)  # connections that hang have to be given up first
 
 
 async def test_blocking_traffic_conforms_where_it_is_enforced(broken: Broken) -> None:
