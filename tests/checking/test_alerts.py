@@ -14,6 +14,7 @@ from harness.model.alerting import AlertCondition, Comparison, Signal
 from harness.model.design import CONTROL
 from harness.model.history import History, Mode, Sample
 from harness.model.objectives import Objective
+from harness.model.source import Source
 from harness.model.units import Ns, milliseconds, seconds
 from harness.model.verdict import Alerted
 from tests.checking.histories import ZERO, at, header, terms
@@ -55,7 +56,7 @@ def test_a_total_outage_fires_with_the_first_answer_that_is_one_too_many() -> No
     # 0.55 s, is known at 1.55 s.
     [one] = told(sampled(lambda t: t >= 0), rule(0.01))
     assert one.delay == milliseconds(1550)
-    assert one.series == "read (fresh)"
+    assert (one.series, one.name, one.text) == ("read (fresh)", "ErrorRate", "> 0.01")
 
 
 def test_it_has_to_hold_for_as_long_as_the_rule_says() -> None:
@@ -138,8 +139,9 @@ def test_the_series_that_fires_first_speaks_for_the_rule() -> None:
 
 
 def test_without_samples_nothing_fires() -> None:
-    [one] = told((), rule(0.0))
-    assert one == Alerted("ErrorRate", "> 0.0")
+    written = Source("runbook.md", 12)
+    [one] = told((), replace(rule(0.0), source=written))
+    assert one == Alerted("ErrorRate", "> 0.0", written)
 
 
 def test_the_verdict_carries_it_and_is_not_changed_by_it() -> None:
@@ -155,6 +157,7 @@ def test_the_verdict_carries_it_and_is_not_changed_by_it() -> None:
     ("alerts", "expected"),
     [
         ([(1600, None), (1700, None)], "would have fired 1.6 to 1.7 s after the fault call in 2 of 2 trials"),
+        ([(1600, None)], "would have fired 1.6 s after the fault call"),
         ([(1600, None), (None, None)], "would have fired 1.6 s after the fault call in 1 of 2 trials"),
         (
             [(None, 121_600)],

@@ -165,8 +165,22 @@ def test_a_loss_from_before_the_backup_is_the_backups_failure() -> None:
     [finding] = found(SCHEDULE, lost(6.41))
     assert finding.outcome is Outcome.FAILED
     assert "it does not hold all that it should" in finding.why
+    assert finding.evidence == (0, 1)
     [exactly] = found(SCHEDULE, lost(6.4))
     assert exactly.outcome is Outcome.PASSED
+
+
+def test_the_loss_says_where_in_the_schedule_the_fault_came_and_what_that_loses_at_worst() -> None:
+    own = replace(terms(rpo=60, ledger=True), backup=SCHEDULE)
+    history = History(header(TREATED, own), events=steps((-6.4, Phase.OK, -5.9)))
+    moments = Moments(since=at(0), until=at(9), call=at(0))
+    placed = backups.placed(history, moments, lost(6.3))
+    assert placed == replace(lost(6.3), worst_case=seconds(6.5), phase=seconds(6.4))
+    assert backups.placed(history, moments, None) is None
+    assert backups.placed(history, replace(moments, call=None), lost(1)) == lost(1)
+    assert backups.placed(replace(history, events=()), moments, lost(1)) == lost(1)
+    without = replace(history, header=header(TREATED, terms(ledger=True)))
+    assert backups.placed(without, moments, lost(1)) == lost(1)
 
 
 def test_without_a_backup_or_without_a_measured_loss_nothing_is_known() -> None:
