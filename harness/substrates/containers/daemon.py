@@ -2,8 +2,10 @@
 
 import asyncio
 import functools
+import io
 import os
 import socket
+import tarfile
 import urllib.parse
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
@@ -209,3 +211,14 @@ def at(path: str) -> Iterator[None]:
 def variables() -> Mapping[str, str]:
     """What another process needs to find the same daemon."""
     return {"PATH": SYSTEM_PATH, "HOME": str(Path.home()), "DOCKER_HOST": f"unix://{endpoint()}"}
+
+
+def tar(files: Mapping[str, bytes]) -> bytes:
+    """An archive of these files, which everybody may read and execute."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o755
+            archive.addfile(entry, io.BytesIO(content))
+    return out.getvalue()

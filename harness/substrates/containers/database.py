@@ -1,9 +1,7 @@
 """A PostgreSQL server in a container, started by testcontainers: its files, its life, and what faults ask of it."""
 
 import asyncio
-import io
 import signal
-import tarfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,23 +19,20 @@ from harness.errors import SubstrateError
 from harness.model.topology import Postgres
 from harness.model.units import SECOND, Ns, milliseconds
 from harness.ports import Room, Seen
-from harness.substrates.containers import daemon, processes
+from harness.substrates.containers import clockwork, daemon, processes
+from harness.substrates.containers.clockwork import Clockwork
 from harness.substrates.containers.compose import Definition
-from harness.substrates.containers.daemon import GoneError, PortTakenError, do
+from harness.substrates.containers.daemon import GoneError, PortTakenError, do, tar
 from harness.substrates.containers.yard import Keeper, Yard
 from harness.substrates.local import template
 from harness.substrates.local.layout import POSTGRES_PORT, SUPERUSER_PASSWORD, SYSTEM_PATH, free_ports
 from harness.substrates.local.postgres import STOPS, bootstrap, quoted
-from harness.substrates.local.wheels import faketime
 
 PATIENCE: Ns = 60 * SECOND
 LOOK: Ns = milliseconds(50)
 DATA = "pgdata"
 """The data directory's name in its volume."""
 
-CLOCK = "clock"
-LIBRARY = "libfaketime.so.1"
-BIN = "bin"
 USUAL_MOUNT = "/var/lib/postgresql/data"
 ATTEMPTS = 5
 SHARED_MEMORY = "256m"
@@ -80,6 +75,7 @@ class ContainerDatabase:
         self._primary = primary
         self._place = keeper.place(spec.name)
         self._movable = bool(spec.clock_ahead_s or spec.movable_clock)
+        self._clockwork = Clockwork(spec.name, keeper)
         self._mount = USUAL_MOUNT
         self._path = SYSTEM_PATH
         self._version = ""
@@ -126,7 +122,7 @@ class ContainerDatabase:
     async def prepare(self) -> None:
         """Fill its volume, from its primary or the template, and configure it. There is no container of it afterwards."""
         if self._movable:
-            await self._bring_clock()
+            await self._clockwork.bring(self._mount, image=self._yard.images.postgres, ahead=self._spec.clock_ahead_s)
         if self._primary:
             await self._copy(self._primary)
         else:
@@ -157,7 +153,7 @@ class ContainerDatabase:
             "PGDATA": f"{self._mount}/{DATA}",
             "POSTGRES_INITDB_ARGS": INITDB,
         }
-        return found | ({"PATH": f"{self._mount}/{BIN}:{self._path}"} if self._movable else {})
+        return found | ({"PATH": f"{self._mount}/{clockwork.BIN}:{self._path}"} if self._movable else {})
 
     @property
     def _names(self) -> Sequence[str]:
@@ -282,41 +278,7 @@ class ContainerDatabase:
                 f"{self._spec.name}: expected a server whose clock can be moved; its topology does not ask for one\n"
                 "    set movable_clock=True (or clock_ahead_s) in its Postgres(…)"
             )
-        await self._write_clock(ahead)
-
-    async def _write_clock(self, ahead: Ns) -> None:
-        """Replace the file that libfaketime reads (README, "FAKETIME_TIMESTAMP_FILE"): never half a number."""
-        script = 'printf "%s\\n" "$1" > "$2.new" && mv "$2.new" "$2"'
-        await self._keeper.sh(script, f"{ahead / SECOND:+.6f}", f"{self._place}/{CLOCK}")
-
-    async def _bring_clock(self) -> None:
-        library = faketime()
-        if library is None:
-            raise SubstrateError(f"{self._spec.name}: expected the wheel `libfaketime`\n    pip install libfaketime")
-        if "musl" in await self._keeper.sh("ls /lib"):
-            raise SubstrateError(
-                f"{self._spec.name}: expected an image with glibc, to move its clock by libfaketime; "
-                f"{self._yard.images.postgres} has musl\n    name a Debian image: [images] postgres in rundrill.toml"
-            )
-        real = (await self._keeper.sh("command -v postgres")).strip()
-        files = {
-            LIBRARY: await asyncio.to_thread(library.read_bytes),
-            f"{BIN}/postgres": self._clockwork(real).encode(),
-        }
-        await self._put(self._place, _tar(files))
-        await self._write_clock(round(self._spec.clock_ahead_s * SECOND))
-
-    def _clockwork(self, real: str) -> str:
-        """What stands before the server's program in the PATH: the entry point changes users on its way to it, and what the
-        library makes as one user cannot be used by the other."""
-        variables = {
-            "LD_PRELOAD": f"{self._mount}/{LIBRARY}",
-            "FAKETIME_TIMESTAMP_FILE": f"{self._mount}/{CLOCK}",
-            "FAKETIME_NO_CACHE": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-        }
-        lines = "".join(f"export {name}={value}\n" for name, value in variables.items())
-        return f'#!/bin/sh\n{lines}exec {real} "$@"\n'
+        await self._clockwork.set(ahead)
 
     async def log_tail(self, lines: int = 20) -> str:
         """The last lines of its log."""
@@ -362,22 +324,19 @@ class ContainerDatabase:
     async def _unpack(self, archive: Path) -> None:
         try:
             with archive.open("rb") as file:
-                await self._put(self._place, file)
+                await self._keeper.put(self._spec.name, self._place, file)
         except SubstrateError as error:
             raise SubstrateError(
                 f"{self._spec.name}: its data do not fit into its volume of {self._spec.volume_mb} MiB, "
                 f"or {archive} is damaged: {error}\n    raise volume_mb, or remove that file"
             ) from error
 
-    async def _put(self, place: str, archive: "io.BufferedReader | bytes") -> None:
-        await do(f"{self._spec.name}: its files", lambda: self._keeper.container.put_archive(place, archive))
-
     async def _make_template(self, archive: Path) -> None:
         """Have the image initialise the data directory in place, with roles, database and schema, and keep a copy of it."""
         await self.create()
         await self._ready()
         container = await self.container()
-        script = _tar({"bootstrap.sql": bootstrap(self._spec).encode()})
+        script = tar({"bootstrap.sql": bootstrap(self._spec).encode()})
         await do(f"{self._spec.name}: its schema", lambda: container.put_archive("/tmp", script))  # noqa: S108
         psql = ("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres")
         await daemon.inside(container, (*psql, "-f", "/tmp/bootstrap.sql"), stdout=False)  # noqa: S108
@@ -407,14 +366,3 @@ def network(yard: Yard) -> Network:
     named = Network()
     named.name = yard.project
     return named
-
-
-def _tar(files: Mapping[str, bytes]) -> bytes:
-    """An archive of these files, which everybody may read and execute."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), 0o755
-            archive.addfile(entry, io.BytesIO(content))
-    return out.getvalue()

@@ -3,6 +3,7 @@ in them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import docker
 from docker.models.containers import Container
@@ -129,3 +130,7 @@ class Keeper:
     async def sh(self, script: str, *arguments: str, env: Mapping[str, str] | None = None) -> str:
         """What a script of ours prints that is run in it as root, with these arguments. SubstrateError if it fails."""
         return await inside(self.container, ("sh", "-c", script, "sh", *arguments), env=env)
+
+    async def put(self, server: str, place: str, archive: "BinaryIO | bytes") -> None:
+        """Unpack a tar archive, the files of that server, in a folder of it."""
+        await do(f"{server}: its files", lambda: self.container.put_archive(place, archive))
