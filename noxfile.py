@@ -7,7 +7,16 @@ import nox
 nox.options.sessions = ["lint", "types", "contracts", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
-TEST = ("pytest", "pytest-asyncio", "hypothesis", "looptime", "pytest-cov", "distributed", "check-jsonschema", "grpcio-tools")
+TEST = (
+    "pytest",
+    "pytest-asyncio",
+    "hypothesis",
+    "looptime",
+    "pytest-cov",
+    "distributed",
+    "check-jsonschema",
+    "grpcio-tools",
+)
 STUBS = ("scipy-stubs", "types-PyYAML", "types-docker", "types-grpcio", "types-protobuf")
 DRILLS = (
     "scenarios/storefront/pool_exhausted_for_long.py",
