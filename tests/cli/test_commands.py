@@ -8,8 +8,12 @@ import pytest
 
 from harness import cli
 
-REGISTERED = (cli.app, *(group.typer_instance for group in cli.app.registered_groups))
-COMMANDS = [command.name or command.callback.__name__ for app in REGISTERED for command in app.registered_commands]
+REGISTERED = (("", cli.app), *((group.name or "", group.typer_instance) for group in cli.app.registered_groups))
+COMMANDS = [
+    f"{group} {command.name or command.callback.__name__}".strip()
+    for group, app in REGISTERED
+    for command in app.registered_commands
+]
 CURING = ("--substrate", "tests.running.stage:curing")
 
 
@@ -19,7 +23,7 @@ def test_the_commands_are_those_of_the_manual() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_every_command_shows_an_example(rundrill, command) -> None:
-    called = rundrill(command, "--help")
+    called = rundrill(*command.split(), "--help")
     assert called.status == 0
     assert f"Example: rundrill {command}" in called.out.replace("`", "")
 

@@ -30,10 +30,10 @@ def folder_of(path: Path, *, version: str = binaries.VERSION, without: str = "",
 
 def test_a_folder_that_is_named_comes_before_all_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder_of(binaries.cache())
-    named = folder_of(tmp_path / "assets", version="1.35.1")
+    named = folder_of(tmp_path / "assets", version="1.33.9")
     monkeypatch.setenv(binaries.ASSETS, str(named))
     found = binaries.demanded()
-    assert found.version == "1.35.1"
+    assert found.version == "1.33.9"
     assert found.programs["etcd"] == named / "etcd"
 
 
@@ -47,8 +47,8 @@ def test_a_folder_that_is_named_and_lacks_one_is_not_passed_over(
 
 def test_the_path_comes_before_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder_of(binaries.cache())
-    monkeypatch.setenv("PATH", f"{folder_of(tmp_path / 'bin', version='1.35.0')}:/usr/bin:/bin")
-    assert binaries.demanded().version == "1.35.0"
+    monkeypatch.setenv("PATH", f"{folder_of(tmp_path / 'bin', version='1.33.0')}:/usr/bin:/bin")
+    assert binaries.demanded().version == "1.33.0"
 
 
 def test_the_cache_is_used_where_there_is_nothing_else() -> None:
@@ -76,8 +76,8 @@ def test_a_machine_without_programs_does_not_provide_clusters_and_says_what_to_d
 @pytest.mark.parametrize(
     ("version", "kubelet", "told"),
     [
-        ("1.28.2", "", "expected Kubernetes 1.33 or newer; kube-apiserver is 1.28.2"),
-        ("1.35.0", "1.34.4", "expected programs of one version; kube-apiserver is 1.35.0, kubelet 1.34.4"),
+        ("1.28.2", "", "expected Kubernetes 1.33 to 1.34; kube-apiserver is 1.28.2"),
+        ("1.33.0", "1.34.4", "expected programs of one version; kube-apiserver is 1.33.0, kubelet 1.34.4"),
         ("nonsense", "", "expected `Kubernetes v1.N.N`"),
     ],
 )
@@ -109,8 +109,8 @@ def test_one_binary_under_five_names_is_copied_once(tmp_path: Path) -> None:
 
 def test_programs_of_another_version_are_not_kept_and_do_not_displace_the_good_ones(tmp_path: Path) -> None:
     folder_of(binaries.cache())
-    source = folder_of(tmp_path / "source", version="1.35.0")
-    with installing.room() as room, pytest.raises(InputError, match=r"expected Kubernetes v1\.34\.4; found v1\.35\.0"):
+    source = folder_of(tmp_path / "source", version="1.33.0")
+    with installing.room() as room, pytest.raises(InputError, match=r"expected Kubernetes v1\.34\.4; found v1\.33\.0"):
         installing.install(installing.copied(source, room))
     assert binaries.demanded().version == binaries.VERSION
 

@@ -21,6 +21,9 @@ VERSION = "1.34.4"
 OLDEST = (1, 33)
 """The first minor version that every setting of ours is known to."""
 
+NEWEST = (1, 34)
+"""The last in which a kubelet can be kept from resizing pods in place, which it does not survive without cgroups."""
+
 ASSETS = "KUBEBUILDER_ASSETS"
 EXTRA = "pip install 'rundrill[kubernetes]'"
 REMEDY = "rundrill kubernetes get    (downloads them), or\n    rundrill kubernetes build  (builds them; needs Go)"
@@ -115,8 +118,9 @@ def _checked(programs: Mapping[str, Path], *, source: str) -> Binaries | str:
     for name, version in said.items():
         if version is None:
             return f"{source}: {programs[name]} --version: expected `Kubernetes v1.N.N` for this machine; it says none"
-        if _minor(version) < OLDEST:
-            return f"{source}: expected Kubernetes {OLDEST[0]}.{OLDEST[1]} or newer; {name} is {version}"
+        if not OLDEST <= _minor(version) <= NEWEST:
+            expected = f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
+            return f"{source}: expected Kubernetes {expected}; {name} is {version}"
     server, kubelet = (version or "" for version in said.values())
     if _minor(kubelet) != _minor(server):
         return f"{source}: expected programs of one version; kube-apiserver is {server}, kubelet {kubelet}"

@@ -166,7 +166,8 @@ def kubelet_config(node: Node) -> str:
         "makeIPTablesUtilChains": False,
         # Not PodAndContainerStatsFromCRI: with it /metrics/resource has pods without their containers (1.34), which is what
         # metrics are made of; without it they come from the runtime all the same.
-        "featureGates": {"KubeletInUserNamespace": True},
+        # Nor resizing in place: without cgroups of pods the kubelet dereferences nil (1.34, doPodResizeAction) and is gone.
+        "featureGates": {"KubeletInUserNamespace": True, "InPlacePodVerticalScaling": False},
         "evictionHard": {"nodefs.available": "0%", "nodefs.inodesFree": "0%", "imagefs.available": "0%"},
         "imageGCHighThresholdPercent": 100,
         "volumePluginDir": f"{node.root}/volume-plugins",
