@@ -120,6 +120,10 @@ class Cluster:
     variables: tuple[tuple[str, str], ...] = ()
     exposed: tuple[Exposed, ...] = ()
 
+    def with_variables(self, **variables: str) -> "Cluster":
+        """The same cluster with these variables of its manifests changed."""
+        return replace(self, variables=tuple(sorted({**dict(self.variables), **variables}.items())))
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:

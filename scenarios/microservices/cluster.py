@@ -1,6 +1,5 @@
 """Checkout and its neighbours in their cluster: the stack `microservices`, its database outside."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from harness.model.load import HttpProbe, LoadProfile, Task
@@ -34,8 +33,7 @@ CLUSTER = Cluster(
 
 def clustered(**variables: str) -> Topology:
     """Checkout with these variables of its manifests changed."""
-    changed = tuple(sorted({**dict(CLUSTER.variables), **variables}.items()))
-    return Topology("microservices", databases=(DATABASE,), cluster=replace(CLUSTER, variables=changed))
+    return Topology("microservices", databases=(DATABASE,), cluster=CLUSTER.with_variables(**variables))
 
 
 BROWSE = HttpProbe(indicator="browse", service="checkout", path="/products?category=7&limit=5", contains='"products"')

@@ -1,7 +1,5 @@
 """The storefront in its cluster, as the runbook's kubectl commands know it: the stack `storefront`, its database outside."""
 
-from dataclasses import replace
-
 from harness.model.topology import Cluster, Exposed, Topology
 
 from .system import DATABASE
@@ -26,5 +24,4 @@ CLUSTER = Cluster(
 
 def clustered(**variables: str) -> Topology:
     """The storefront with these variables of its manifests changed."""
-    changed = tuple(sorted({**dict(CLUSTER.variables), **variables}.items()))
-    return Topology("storefront", databases=(DATABASE,), cluster=replace(CLUSTER, variables=changed))
+    return Topology("storefront", databases=(DATABASE,), cluster=CLUSTER.with_variables(**variables))

@@ -1,6 +1,5 @@
 """The market as its runbook knows it: the stack `webservice` in the namespace `prod`, its database outside the cluster."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from harness.model.load import HttpProbe, LoadProfile, Task
@@ -37,8 +36,7 @@ CLUSTER = Cluster(
 
 def market(**variables: str) -> Topology:
     """The market with these variables of its manifests changed."""
-    changed = tuple(sorted({**dict(CLUSTER.variables), **variables}.items()))
-    return Topology("webservice", databases=(DATABASE,), cluster=replace(CLUSTER, variables=changed))
+    return Topology("webservice", databases=(DATABASE,), cluster=CLUSTER.with_variables(**variables))
 
 
 BROWSE = HttpProbe(indicator="browse", service="market", path="/products?category=7&limit=5", contains='"products"')
