@@ -157,10 +157,10 @@ async def test_a_document_store_put_back_from_an_older_copy_has_lost_what_came_a
         shutil.rmtree(data)
         copy.rename(data)
         await store.start()
-        [reading] = [each async for each in reaching.readings(topology, up, ledger)]
+        readings = tuple([each async for each in reaching.readings(topology, up, ledger)])
     writes = (*written(tmp_path / "before"), *written(tmp_path / "after"))
     fault = Event(0, called, "harness", Phase.INVOKE, Name.FAULT)
-    history = History(header(CONTROL, terms(ledger=True, rpo=0)), (fault,), writes=writes, readings=(reading,))
+    history = History(header(CONTROL, terms(ledger=True, rpo=0)), (fault,), writes=writes, readings=readings)
     found = loss_of(history, moments(history))
     assert found is not None
     figure(f"document store put back from an older copy: {told(found)}")

@@ -93,7 +93,7 @@ async def test_a_procedure_that_mends_what_does_not_heal_is_effective(tmp_path: 
     [
         (Model(), {}, Word.INEFFECTIVE),
         (replace(CURES, heals_after=seconds(4)), {}, Word.UNNECESSARY),
-        (CURES, {"rto": seconds(2)}, Word.SLOW),
+        (replace(CURES, reactions=(replace(CURE, cures_after=seconds(6)),)), {"rto": seconds(5)}, Word.SLOW),
         (replace(CURES, reactions=(NOT_THERE, CURE)), {}, Word.BROKEN),
         (replace(CURES, felt=False), {}, Word.INVALID),
         (replace(CURES, trouble="no room"), {}, Word.INVALID),

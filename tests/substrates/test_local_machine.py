@@ -21,7 +21,10 @@ from tests.substrates.conftest import ORDERS, Bring
 ROOT = Path(__file__).parents[2]
 
 
-def test_namespaces_provide_everything_but_clusters(namespaces: str) -> None:
+def test_namespaces_provide_everything_but_clusters(
+    namespaces: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
     assert set(Capability) - Local().provides == {Capability.KUBERNETES, Capability.DOCKER}
     assert Local().lacks(frozenset({Capability.POSTGRES, Capability.NAMES, Capability.VOLUMES})) == ()
 

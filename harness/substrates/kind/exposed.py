@@ -117,12 +117,10 @@ async def _match(kubectl: Kubectl, each: Exposed, service: Service | None, known
         made = beside(each, None, {})
     if known.get(each.name) == made:
         return
-    first = each.name not in known
-    known[each.name] = made
-    if not first:
-        spec = made["spec"]
-        ports = [{"op": "replace", "path": f"/spec/{key}", "value": value} for key, value in _changing(spec)]
-        await kubectl.run("patch", "service", PREFIX + each.name, "--type=json", "-p", json.dumps(ports))
+    patch = [{"op": "replace", "path": f"/spec/{key}", "value": value} for key, value in _changing(made["spec"])]
+    patched = await kubectl.run("patch", "service", PREFIX + each.name, "--type=json", "-p", json.dumps(patch))
+    if patched.ok:
+        known[each.name] = made
 
 
 def _changing(spec: object) -> Sequence[tuple[str, object]]:
