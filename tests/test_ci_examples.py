@@ -11,7 +11,7 @@ import pytest
 import typer
 import yaml
 
-from harness import cli
+from harness.cli import app as cli
 from harness.substrates.containers.settings import Images
 from harness.substrates.kind.settings import Settings
 

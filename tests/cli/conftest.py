@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from harness import cli
+from harness.cli import app as cli
 from tests.running.stage import TEXT
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
+from harness.cli import app as cli
 
 REGISTERED = (("", cli.app), *((group.name or "", group.typer_instance) for group in cli.app.registered_groups))
 COMMANDS = [

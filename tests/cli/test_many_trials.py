@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli_variants import _of_git
+from harness.cli.variants import _of_git
 from harness.errors import InputError
 from harness.execution import installed
 from tests.running.stage import TEXT

@@ -14,7 +14,7 @@ from harness.checking.ablation import Effect
 from harness.checking.comparison import MARGIN
 from harness.checking.evidence import HEALS, claim
 from harness.checking.gate import QUICK, Decision, Gate, operating_characteristics
-from harness.cli_setting import STATUS, Jobs, Runs, Setting, SubstrateName, console, done, running, tell
+from harness.cli.setting import STATUS, Jobs, Runs, Setting, SubstrateName, console, done, running, tell
 from harness.errors import InputError, Problem
 from harness.model.runbook import Runbook
 from harness.model.units import seconds, show

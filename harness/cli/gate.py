@@ -1,4 +1,4 @@
-"""The commands that run many trials: `gate` here, those that vary the procedure in cli_variants. They decide nothing but what to
+"""The commands that run many trials: `gate` here, those that vary the procedure in `variants`. They decide nothing but what to
 call."""
 
 from collections.abc import Sequence
@@ -9,27 +9,30 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from harness import cli_variants
 from harness.checking.evidence import Evidence, claim
 from harness.checking.gate import TIERS, Characteristics, Gate, Tier, operating_characteristics
-from harness.cli_setting import STATUS, Jobs, Runs, Setting, SubstrateName, console, done, running, tell
+from harness.cli import variants
+from harness.cli.setting import (
+    Jobs,
+    Runs,
+    Scenarios,
+    Setting,
+    SubstrateName,
+    console,
+    done,
+    running,
+    tell,
+    worst,
+)
 from harness.errors import InputError, Problem
 from harness.model.units import minutes, show
-from harness.model.verdict import Outcome
 from harness.plan import Plan
 from harness.reporting import gate as told
 from harness.reporting.html import gate as page
 from harness.running import gating, triallog
 
 app = typer.Typer()
-app.add_typer(cli_variants.app)
-
-Scenarios = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="SCENARIO...", help="Scenario files, folders of them, or file.py:variable.", show_default=False
-    ),
-]
+app.add_typer(variants.app)
 
 
 @app.command()
@@ -89,12 +92,7 @@ def _conclude(cells: Sequence[Evidence], folder: Path) -> None:
     path = folder / "gate.html"
     path.write_text(page.render(claims, title=f"Gate {folder.name}"), encoding="utf-8")
     console().print(f"wrote {path}", highlight=False)
-    raise typer.Exit(_status([each.outcome for each in cells]))
-
-
-def _status(outcomes: Sequence[Outcome]) -> int:
-    """Failed first, then not conclusive."""
-    return max((STATUS[each] for each in outcomes), key=(0, 3, 1).index, default=3)
+    raise typer.Exit(worst(each.outcome for each in cells))
 
 
 def _ahead(found: Evidence, plan: Plan, jobs: int) -> list[tuple[Characteristics, str]]:

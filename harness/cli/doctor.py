@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from harness import extensions
-from harness.cli_setting import console
+from harness.cli.setting import console
 from harness.reporting import doctor as told
 from harness.substrates import survey
 

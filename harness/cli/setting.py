@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,15 +29,32 @@ T = TypeVar("T")
 
 STATUS: Final = {Outcome.PASSED: 0, Outcome.FAILED: 1, Outcome.INCONCLUSIVE: 3, Outcome.INVALID: 3}
 """The exit status of each outcome."""
+BAD_INPUT, HARNESS_ERROR, INTERRUPTED = 2, 4, 130
 
 Runs = Annotated[Path, typer.Option("--runs", help="Where runs are kept.")]
-SubstrateName = Annotated[str, typer.Option("--substrate", help="What brings the system up.")]
+SubstrateName = Annotated[
+    str,
+    typer.Option(
+        "--substrate", help="What brings the system up: `local`, `containers`, `kind`, or one added by an extension."
+    ),
+]
+Scenarios = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SCENARIO...", help="Scenario files, folders of them, or file.py:variable.", show_default=False
+    ),
+]
 Jobs = Annotated[
     int,
     typer.Option(
         min=1, help="Trials at a time, each in a process of its own. One whose instrument starves is invalid."
     ),
 ]
+
+
+def worst(outcomes: Iterable[Outcome]) -> int:
+    """The exit status of several: failed if one has, else not conclusive if one is not, or if there is none."""
+    return max((STATUS[each] for each in outcomes), key=(0, 3, 1).index, default=3)
 
 
 @dataclass(frozen=True, slots=True)

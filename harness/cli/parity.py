@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.checking.parity import Parity, Side, compare
-from harness.cli_setting import STATUS, Runs, Setting, console, done
+from harness.cli.setting import Runs, Scenarios, Setting, console, done, worst
 from harness.errors import InputError, Problem
 from harness.plan import Plan
 from harness.ports import Substrate
@@ -27,12 +27,7 @@ REPORT = "parity.json"
 
 @app.command()
 def parity(
-    scenario: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SCENARIO...", help="Scenario files, folders of them, or file.py:variable.", show_default=False
-        ),
-    ],
+    scenario: Scenarios,
     *,
     other: Annotated[str, typer.Option("--with", metavar="SUBSTRATE", help="The reference.")] = "kind",
     substrate: Annotated[str, typer.Option("--substrate", help="What is held against it.")] = "local",
@@ -63,7 +58,7 @@ def parity(
     found = done(_compared(settings, folder, repetitions))
     (folder / REPORT).write_bytes(told.encode(found) + b"\n")
     console().print(f"wrote {folder / REPORT}", highlight=False)
-    raise typer.Exit(max((STATUS[each.outcome] for each in found), key=(0, 3, 1).index, default=3))
+    raise typer.Exit(worst(each.outcome for each in found))
 
 
 async def _compared(settings: Sequence[Setting], folder: Path, repetitions: int) -> Sequence[Parity]:
