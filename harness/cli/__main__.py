@@ -1,0 +1,5 @@
+"""`python -m harness.cli`: the program `rundrill`."""
+
+from harness.cli.app import main
+
+main()
