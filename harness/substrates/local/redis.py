@@ -4,17 +4,15 @@ import asyncio
 import functools
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 from harness import execution
 from harness.clock import now, until
 from harness.errors import SubstrateError
-from harness.measuring import procfs
 from harness.model.topology import Redis, Topology
 from harness.model.units import milliseconds, seconds
-from harness.ports import Seen
 from harness.substrates.inside.services import Ready, Spec
 from harness.substrates.local.copies import published
 from harness.substrates.local.layout import REDIS_PORT, open_to_all
@@ -76,13 +74,12 @@ async def readable() -> tuple[tuple[str, str], ...]:
     return tuple((str(path), str(copy / path.name)) for path in programs_)
 
 
-class LocalRedis:
+class LocalRedis(Kept):
     """One server. Fulfils ports.Store."""
 
     def __init__(self, spec: Redis, site: Site) -> None:
         self._spec = spec
-        self._site = site
-        self._kept = Kept(spec.name, site, home=HOME, identity=site.users.redis)
+        super().__init__(spec.name, site, home=HOME, identity=site.users.redis)
         self._first = next((s.name for s in site.topology.stores if isinstance(s, Redis)), "") == spec.name
 
     @property
@@ -90,51 +87,34 @@ class LocalRedis:
         """What was asked for."""
         return self._spec
 
-    async def up(self) -> bool:
-        """Whether its process runs."""
-        return await self._kept.up()
-
-    async def processes(self) -> Sequence[Seen]:
-        """The server, then all below it, parents first; none if it is down."""
-        return await self._kept.processes()
-
-    async def signal(self, processes: Sequence[Seen], number: int) -> None:
-        """Send a signal to those of its processes that still run, in that order."""
-        procfs.send(processes, number)
-
-    @property
-    def volume(self) -> Path:
-        """The folder of its own volume as the harness sees it: configuration, dump and append-only files."""
-        return self._kept.volume
-
     @property
     def dsn(self) -> str:
         """Where it is itself, past any faulty link, as programs inside reach it."""
         secret = f":{self._spec.password}@" if self._spec.password else ""
-        return f"redis://{secret}{self._kept.address.host}:{self._kept.address.port}/0"
+        return f"redis://{secret}{self.address.host}:{self.address.port}/0"
 
     async def prepare(self) -> None:
         """Write its configuration and tell the supervisor of it."""
         program = server()
         if program is None:
             raise SubstrateError(f"{self._spec.name}: expected a Redis server; {lacking()} is not installed")
-        layout, users = self._site.layout, self._site.users
-        self._site.own_folder(SOCKETS, users.redis)
-        self._site.own_folder(self._kept.inside, users.redis)
-        file = f"{self._kept.inside}/redis.conf"
-        self._site.own_file(file, self._configuration(), users.redis)
-        await self._kept.define(
+        layout, users = self.site.layout, self.site.users
+        self.site.own_folder(SOCKETS, users.redis)
+        self.site.own_folder(self.inside, users.redis)
+        file = f"{self.inside}/redis.conf"
+        self.site.own_file(file, self._configuration(), users.redis)
+        await self.define(
             Spec(
                 name=self._spec.name,
                 aliases=(*(NAMES if self._first else ()), *self._spec.hosts),
                 argv=(layout.program(program), layout.path(file)),
                 processes=1,
-                env=self._site.base_environment(),
+                env=self.site.base_environment(),
                 env_file="",
                 last={},
-                cwd=layout.path(self._kept.inside),
-                log=layout.path(self._kept.log),
-                ready=Ready(pidfile="", host=self._kept.address.host, port=self._kept.address.port, path=""),
+                cwd=layout.path(self.inside),
+                log=layout.path(self.log),
+                ready=Ready(pidfile="", host=self.address.host, port=self.address.port, path=""),
                 stop=signal.SIGTERM,
                 patience_s=PATIENCE_S,
                 identity=users.redis,
@@ -143,15 +123,15 @@ class LocalRedis:
 
     async def start(self) -> None:
         """Start it if it is down, and return when it has loaded its data; SubstrateError with its log if it does not."""
-        await self._kept.start()
+        await super().start()
         if await until(self._loaded, deadline=now() + seconds(PATIENCE_S), every=milliseconds(10)) is None:
-            raise SubstrateError(f"{self._spec.name}: it listens and does not answer PING\n{self._kept.log_tail()}")
+            raise SubstrateError(f"{self._spec.name}: it listens and does not answer PING\n{await self.log_tail()}")
 
     async def _loaded(self) -> bool | None:
         """Whether it answers PING: an error such as LOADING is no answer, one that asks for a password is."""
         try:
             async with asyncio.timeout(1):
-                reader, writer = await asyncio.open_unix_connection(self._site.layout.seen(self._socket))
+                reader, writer = await asyncio.open_unix_connection(self.site.layout.seen(self._socket))
                 try:
                     writer.write(b"PING\r\n")
                     line = await reader.readline()
@@ -161,21 +141,13 @@ class LocalRedis:
             return None
         return True if line.startswith((b"+PONG", b"-NOAUTH")) else None
 
-    async def stop(self) -> None:
-        """Have it shut down in good order: it saves, if it is configured to."""
-        await self._kept.stop()
-
-    async def log_tail(self, lines: int = 20) -> str:
-        """The last lines of its log."""
-        return self._kept.log_tail(lines)
-
     @property
     def _socket(self) -> str:
         return f"{SOCKETS}/{self._spec.name}.sock"
 
     def _configuration(self) -> str:
         """The server's own defaults, but for where it is; what the topology sets comes last, and so prevails."""
-        layout, address = self._site.layout, self._kept.address
+        layout, address = self.site.layout, self.address
         usual = self._first and layout.private and address.port == REDIS_PORT
         settings = {
             "bind": f"{address.host} 127.0.0.1" if usual else address.host,
@@ -183,7 +155,7 @@ class LocalRedis:
             "protected-mode": "no",
             "unixsocket": layout.path(self._socket),
             "unixsocketperm": "777",
-            "dir": layout.path(self._kept.inside),
+            "dir": layout.path(self.inside),
         }
         if self._spec.password:
             settings["requirepass"] = self._spec.password

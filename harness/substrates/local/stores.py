@@ -34,7 +34,8 @@ class LocalStore(ports.Store, Protocol):
 
 
 class Kept:
-    """One such server as the supervisor knows it: its folders under `home` (`/var/lib/redis`), and its log."""
+    """One such server as the supervisor knows it: its folders under `home` (`/var/lib/redis`), and its log. What is left of
+    ports.Store (where it is reached, what it is started with) is its kind's own."""
 
     def __init__(self, name: str, site: Site, *, home: str, identity: Identity) -> None:
         self.name = name
@@ -61,6 +62,10 @@ class Kept:
         """The server, then all below it, parents first; none if it is down."""
         return procfs.descendants(self.site.pids(self.name))
 
+    async def signal(self, processes: Sequence[Seen], number: int) -> None:
+        """Send a signal to those of its processes that still run, in that order."""
+        procfs.send(processes, number)
+
     async def define(self, spec: Spec) -> None:
         """Make its folder, and tell the supervisor of it."""
         self.site.own_folder(self.inside, self.identity)
@@ -72,7 +77,7 @@ class Kept:
         try:
             await self.site.control(self.name, "start")
         except SubstrateError as error:
-            raise SubstrateError(f"{self.name}: {error}\n{self.log_tail()}") from error
+            raise SubstrateError(f"{self.name}: {error}\n{await self.log_tail()}") from error
 
     async def _noticed(self) -> bool | None:
         """Whether it runs or is known to have ended: until we are told, it would be taken for running."""
@@ -82,6 +87,6 @@ class Kept:
         """Have it shut down in good order."""
         await self.site.control(self.name, "stop")
 
-    def log_tail(self, lines: int = 20) -> str:
+    async def log_tail(self, lines: int = 20) -> str:
         """The last lines of its log."""
         return self.site.tail(self.log, lines)
