@@ -5,6 +5,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from harness.substrates.pulling import Pod
+
 Item = TypeVar("Item")
 
 
@@ -105,6 +107,24 @@ class Controller(msgspec.Struct, frozen=True):
         want, ready = self.spec.replicas, counts.ready_replicas
         settled = counts.replicas == want and (counts.updated_replicas == want or not want)
         return "" if ready == want and settled else f"{name}: {ready} of {want} ready"
+
+
+class Kinded(msgspec.Struct, frozen=True):
+    """Any object: what it is."""
+
+    kind: str
+
+
+def parted(items: Iterable[msgspec.Raw]) -> tuple[Sequence[Controller], Sequence[Pod]]:
+    """The controllers and the pods of a list of both."""
+    controllers: list[Controller] = []
+    pods: list[Pod] = []
+    for item in items:
+        if msgspec.json.decode(item, type=Kinded).kind == "Pod":
+            pods.append(msgspec.json.decode(item, type=Pod))
+        else:
+            controllers.append(msgspec.json.decode(item, type=Controller))
+    return controllers, pods
 
 
 class Port(msgspec.Struct, frozen=True, rename="camel"):

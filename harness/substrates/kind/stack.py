@@ -13,13 +13,19 @@ from harness.model.units import SECOND, Ns
 from harness.substrates import labels
 from harness.substrates.kind import leftovers
 from harness.substrates.kind.kubectl import Kubectl
-from harness.substrates.kind.objects import Controller, Some, lacking
+from harness.substrates.kind.objects import Some, lacking, parted
 from harness.substrates.manifests import Manifest
+from harness.substrates.pulling import Watch, told, unpulled
 
 RUNNING: Ns = 180 * SECOND
 POLL: Ns = SECOND // 4
 TAIL = 20
 VALUE_MAX = 63
+
+_REMEDY = (
+    "docker pull it: what Docker has is loaded into the nodes; or build it from clusters/workloads, or have the stack's "
+    "manifests, or the cluster's variables, name another"
+)
 
 
 def marks(run: str, environment: str) -> Mapping[str, str]:
@@ -64,19 +70,23 @@ async def own_namespaces(kubectl: Kubectl, baseline: Sequence[str]) -> Sequence[
 
 async def until_running(kubectl: Kubectl, spec: Cluster, baseline: Sequence[str]) -> None:
     """Return when every Deployment, StatefulSet and DaemonSet of the drill has all that it wants. SubstrateError with what does
-    not run, and what its pods say."""
-    own = {spec.namespace, *await own_namespaces(kubectl, baseline)}
+    not run, and what its pods say; within seconds with the images that cannot be had."""
+    own = sorted({spec.namespace, *await own_namespaces(kubectl, baseline)})
     lack: Sequence[str] = ()
+    watch = Watch()
 
     async def running() -> bool | None:
         nonlocal lack
-        found = await kubectl.get(Some[Controller], "deployments,statefulsets,daemonsets", "-A")
-        lack = lacking(found.items, sorted(own))
+        found = await kubectl.get(Some[msgspec.Raw], "deployments,statefulsets,daemonsets,pods", "-A")
+        controllers, pods = parted(found.items)
+        lack = lacking(controllers, own)
+        if lack and (missing := watch.given_up(unpulled(pods, own), at=clock.now())):
+            raise SubstrateError(told(spec.stack, missing, remedy=_REMEDY))
         return None if lack else True
 
     if await clock.until(running, deadline=clock.now() + RUNNING, every=POLL) is None:
         raise SubstrateError(
-            f"stack {spec.stack!r}: after {RUNNING // SECOND} s {'; '.join(lack)}\n{await _story(kubectl, sorted(own))}"
+            f"stack {spec.stack!r}: after {RUNNING // SECOND} s {'; '.join(lack)}\n{await _story(kubectl, own)}"
         )
 
 

@@ -12,7 +12,7 @@ from harness.errors import SubstrateError
 from harness.model.topology import Cluster
 from harness.model.units import SECOND, Ns, seconds
 from harness.ports import Completed
-from harness.substrates import manifests
+from harness.substrates import manifests, pulling
 from harness.substrates.local.kubernetes import places
 from harness.substrates.local.kubernetes.api import Api
 from harness.substrates.local.kubernetes.identities import HARNESS
@@ -24,6 +24,10 @@ PATIENCE: Ns = seconds(180)
 TOLD_LINES = 15
 TOLD_PODS = 5
 FOLDER = f"{places.RUN}/stack"
+_REMEDY = (
+    "say what it is in an image.toml (clusters/workloads/*/image.toml: on `local` images are commands), or have the stack's "
+    "manifests, or the cluster's variables, name another"
+)
 KINDS = ("deployments", "statefulsets", "daemonsets")
 
 
@@ -206,7 +210,8 @@ class Applying:
     async def stack(self) -> None:
         """Apply the stack's manifests in the order of their names, and wait until all they ask for is ready.
 
-        SubstrateError with kubectl's words, or with the pods that are not ready and the end of their logs.
+        SubstrateError with kubectl's words, with the images that cannot be had, or with the pods that are not ready and the end
+        of their logs.
         """
         paths: list[str] = []
         for manifest in manifests.read(self.spec):
@@ -215,7 +220,16 @@ class Applying:
             paths += ("-f", path)
         # The operator's own namespace is a default only: a stack may have things in others.
         await self.kubectl("apply", *paths, config=places.OPERATORS)
-        if await clock.until(self._ready, deadline=clock.now() + PATIENCE, every=4 * EVERY) is None:
+        watch = pulling.Watch()
+
+        async def ready() -> bool | None:
+            if await self._ready():
+                return True
+            if missing := watch.given_up(await self._unpulled(), at=clock.now()):
+                raise SubstrateError(pulling.told(self.spec.stack, missing, remedy=_REMEDY))
+            return None
+
+        if await clock.until(ready, deadline=clock.now() + PATIENCE, every=4 * EVERY) is None:
             raise SubstrateError(
                 f"stack {self.spec.stack!r} is not ready after {PATIENCE // SECOND} s\n{await self._told()}"
             )
@@ -226,6 +240,10 @@ class Applying:
             if found and not all(controller.ready for controller in found.items):
                 return None
         return True
+
+    async def _unpulled(self) -> Sequence[pulling.Unpulled]:
+        found = await self.api.read(f"/api/v1/namespaces/{self.spec.namespace}/pods", pulling.Pods)
+        return pulling.unpulled(found.items if found else (), (self.spec.namespace,))
 
     async def _told(self) -> str:
         """The pods that are not ready, and the end of their logs."""
