@@ -57,6 +57,14 @@ def run(  # noqa: PLR0913 - one parameter an option
     jobs: Annotated[
         int, typer.Option(min=1, help="Trials at a time. A trial whose instrument starves is invalid.")
     ] = 1,
+    ahead: Annotated[
+        bool,
+        typer.Option(
+            "--ahead",
+            help="Bring the next trial's environment up while one runs: for machines with two CPUs more than a trial needs."
+            " A trial whose instrument starves is invalid.",
+        ),
+    ] = False,
     keep: Annotated[
         bool,
         typer.Option(
@@ -90,7 +98,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     watcher = terminal.Terminal(
         screen, live=screen.is_terminal and not keep, terms={each.name: each.terms for each in plans}
     )
-    bench = Bench(ground, folder.name, (watcher,), keep=keep)
+    bench = Bench(ground, folder.name, (watcher,), keep=keep, ahead=ahead)
 
     async def all_of_them() -> list[Drill]:
         places = asyncio.Semaphore(jobs)

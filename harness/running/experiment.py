@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.checking.assess import assess
@@ -12,6 +13,7 @@ from harness.model.history import History
 from harness.model.verdict import Assessment, Verdict
 from harness.plan import Plan
 from harness.running import store
+from harness.running.ahead import Ahead
 from harness.running.trial import Bench, run_trial
 
 
@@ -29,20 +31,23 @@ def schedule(arms: Sequence[Arm], repetitions: int, seed: int) -> tuple[Trial, .
 async def run_experiment(
     plan: Plan, trials: Sequence[Trial], bench: Bench, run: Path, *, places: asyncio.Semaphore
 ) -> tuple[Assessment, tuple[History, ...]]:
-    """Run `trials`, as many at a time as there are `places`, and judge them. One folder each below `run`."""
+    """Run `trials`, as many at a time as there are `places`, and judge them. One folder each below `run`. With `bench.ahead`
+    the environment of the next trial is brought up while one runs."""
     folder = prepared(plan, run)
+    ahead = Ahead(bench.substrate, [folder / trial.id for trial in trials])
+    ground = replace(bench, substrate=ahead) if bench.ahead else bench
 
     async def one(trial: Trial) -> History:
         async with places:
             place = folder / trial.id
-            place.mkdir()
-            history = await run_trial(plan, trial, bench, place)
+            place.mkdir(exist_ok=bench.ahead)
+            history = await run_trial(plan, trial, ground, place)
             verdict = judge(history)
             for reporter in bench.reporters:
                 reporter.verdict(f"{plan.name} {trial.id}", verdict)
             return history
 
-    async with asyncio.TaskGroup() as group:
+    async with ahead, asyncio.TaskGroup() as group:
         running = [group.create_task(one(trial)) for trial in trials]
     histories = in_order(task.result() for task in running)
     assessment = assess_stored(stored(plan), histories)

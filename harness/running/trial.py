@@ -28,12 +28,14 @@ HORIZON = "horizon"
 @dataclass(frozen=True, slots=True)
 class Bench:
     """What a trial is run on and watched by; the same for all trials of a run. `run` labels everything made; `keep`: the
-    environment stays up after the observation until the run is interrupted."""
+    environment stays up after the observation until the run is interrupted; `ahead`: where one trial runs after the other, the
+    next one's environment comes up meanwhile, on a machine with CPUs to spare."""
 
     substrate: Substrate
     run: str
     reporters: Sequence[Reporter] = ()
     keep: bool = False
+    ahead: bool = False
 
 
 async def run_trial(plan: Plan, trial: Trial, bench: Bench, folder: Path) -> History:
