@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -184,21 +185,55 @@ def test_the_switches_do_what_they_say_and_are_off_by_default(server: Server, tm
         assert service.ask("/debug/reach?host=127.0.0.1&port=1")[1]["reached"] is False
 
 
-def test_a_backup_has_every_row(server: Server, tmp_path: Path) -> None:
+def test_a_backup_has_every_row_of_every_table(server: Server, tmp_path: Path) -> None:
     env = {"PATH": os.environ["PATH"], "DATABASE_URL": server.conninfo, "ROLE": "backup", "SPOOL": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-m", "shop"], cwd=SHOP, env=env, check=False, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    said = [json.loads(line)["message"] for line in done.stdout.splitlines()]
-    assert said[0] == "backup of products done: 2000 rows"
-    assert len((tmp_path / "products.csv").read_text().splitlines()) == 2000
+    assert "backup of products: 2000 rows" in [json.loads(line)["message"] for line in done.stdout.splitlines()]
+    (archive,) = tmp_path.iterdir()
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path, filter="data")
+    folder = tmp_path / archive.name.removesuffix(".tar.gz")
+    assert {path.stem for path in folder.iterdir()} >= {"orders", "products"}
+    assert len((folder / "products.csv").read_text().splitlines()) == 2000
+
+
+def test_a_coupon_for_a_first_order_is_refused_to_a_customer_and_to_everybody_once_it_is_blacklisted(
+    server: Server, tmp_path: Path
+) -> None:
+    def answered(service: Shop, customer: int, coupon: str) -> int:
+        ready(service)
+        return service.ask("/orders", {"customer": customer, "product": 9, "coupon": coupon})[0]
+
+    rules = "WELCOME90=90:first SPRING10=10"
+    with shop(tmp_path, server.conninfo, wait=False, COUPONS=rules) as service:
+        assert [answered(service, 5, code) for code in ("WELCOME90", "SPRING10", "NONE")] == [422, 201, 422]
+        assert [answered(service, 1_000_001, "WELCOME90") for _ in range(2)] == [201, 422]
+        said = [line["message"] for line in service.lines()]
+    assert sum(line.startswith("ApplyPromotion WELCOME90") for line in said) == 1
+    with shop(tmp_path, server.conninfo, wait=False, COUPONS=rules, BLACKLISTED_COUPONS="SPRING10") as service:
+        assert answered(service, 5, "SPRING10") == 422
+
+
+def test_without_keepalive_every_answer_ends_its_connection(server: Server, tmp_path: Path) -> None:
+    for keepalive, told in (("on", None), ("off", "close")):
+        with shop(tmp_path, server.conninfo, wait=False, KEEPALIVE=keepalive) as service:
+            ready(service)
+            assert service.ask("/live")[2].get("connection") == told
 
 
 def test_settings_that_cannot_be_understood_are_all_named(tmp_path: Path) -> None:
-    env = {"PATH": os.environ["PATH"], "DEFECT": "odd", "PAYMENT_PROVIDERS": "stripe", "STRAIN": "perhaps"}
+    env = {
+        "PATH": os.environ["PATH"],
+        "DEFECT": "odd",
+        "PAYMENT_PROVIDERS": "stripe",
+        "STRAIN": "perhaps",
+        "COUPONS": "HALF",
+    }
     done = subprocess.run(
         [sys.executable, "-m", "shop"], cwd=SHOP, env=env, check=False, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 2
-    assert all(name in done.stderr for name in ("DEFECT", "PAYMENT_PROVIDERS", "STRAIN"))
+    assert all(name in done.stderr for name in ("DEFECT", "PAYMENT_PROVIDERS", "STRAIN", "COUPONS"))

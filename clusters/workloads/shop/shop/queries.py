@@ -8,6 +8,7 @@ from typing import LiteralString
 from psycopg import sql
 from psycopg.rows import DictRow
 
+from shop import coupons
 from shop.database import Connection
 from shop.settings import NAMES, Settings
 
@@ -27,6 +28,7 @@ class Order:
     customer: int
     product: int
     quantity: int
+    coupon: str = ""
 
 
 class Queries:
@@ -39,6 +41,7 @@ class Queries:
         self._related = settings.feature("recommendations")
         self._totals = settings.feature("order_totals")
         self._payment_latency = settings.payment_latency
+        self._coupons = settings.coupons
         product = (
             "SELECT {products_id} AS id, {products_name} AS name, {products_category_id} AS category_id, "
             "{products_price_cents} AS price_cents, {products_stock} AS stock FROM {products} "
@@ -73,6 +76,7 @@ class Queries:
             "INSERT INTO {orders} ({orders_user_id}, {orders_product_id}, {orders_quantity}) VALUES (%s, %s, %s) "
             "RETURNING {orders_id} AS id, {orders_created_at} AS created_at"
         )
+        self._earlier = self._compose("SELECT 1 FROM {orders} WHERE {orders_user_id} = %s LIMIT 1")
         self._pending = self._compose("UPDATE {orders} SET {orders_status} = 'pending' WHERE {orders_id} = %s")
         self._paid = self._compose(
             "UPDATE {orders} SET {orders_status} = 'paid' WHERE {orders_id} = %s AND {orders_status} = 'pending'"
@@ -120,8 +124,8 @@ class Queries:
         pending: bool = False,
         charge: Callable[[int], Awaitable[object]] | None = None,
     ) -> DictRow:
-        """Take the stock and write the order in one transaction; Refused 404 or 409. `charge` is asked for the amount in cents
-        meanwhile, and undoes it all by raising; a `pending` order waits to be called paid."""
+        """Take the stock and write the order in one transaction; Refused 404, 409, 422 (its coupon). `charge` is asked for the
+        amount in cents meanwhile, and undoes it all by raising; a `pending` order waits to be called paid."""
         customer, product, quantity = order.customer, order.product, order.quantity
         async with connection.transaction():
             row = await (await connection.execute(self._lock, (product,))).fetchone()
@@ -129,7 +133,7 @@ class Queries:
                 raise Refused(404, f"no product {product}")
             if row["stock"] < quantity:
                 raise Refused(409, f"{row['stock']} of product {product} left")
-            cents = row["price_cents"] * quantity
+            cents = await self._price(connection, order, row["price_cents"] * quantity)
             # The payment provider is asked, and the connection is held meanwhile.
             await asyncio.sleep(self._payment_latency)
             if charge is not None:
@@ -139,6 +143,18 @@ class Queries:
             if pending:
                 await connection.execute(self._pending, (placed["id"],))
         return {**placed, "customer": customer, "product_id": product, "quantity": quantity, "cents": cents}
+
+    async def _price(self, connection: Connection, order: Order, cents: int) -> int:
+        """The price in cents with the order's coupon; Refused(422) if that is none for this customer."""
+        if not order.coupon:
+            return cents
+        try:
+            coupon = self._coupons.found(order.coupon)
+        except coupons.Refused as error:
+            raise Refused(422, str(error)) from error
+        if coupon.first and await (await connection.execute(self._earlier, (order.customer,))).fetchone():
+            raise Refused(422, f"the coupon {order.coupon} is for a first order only")
+        return coupons.applied(order.coupon, coupon, cents=cents, customer=order.customer)
 
     async def pay(self, connection: Connection, order: int) -> bool:
         """Call a pending order paid; whether there was one of that number."""

@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from shop.coupons import Coupon, Coupons
+
 NAMES = (
     "products",
     "products.id",
@@ -52,7 +54,9 @@ class Settings:
     """Durations in seconds. `payment_latency`: how long the payment provider takes to answer, inside the order's transaction.
     `names` maps each of NAMES that is called otherwise to what it is called. `pidfile` keeps a second process from starting
     beside the first, `spool` takes a receipt for each order, `redis_url` and `queue` are where tasks go, `strain` lets a drill
-    ask the process to misbehave (shop.strain); all of them are off where they are empty or false."""
+    ask the process to misbehave (shop.strain); all of them are off where they are empty or false. Without `keepalive` every
+    answer ends its connection, so that each request goes to whichever process is chosen then, as behind a proxy that balances
+    requests."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -69,8 +73,10 @@ class Settings:
     query_timeout: float = 5.0
     statement_timeout_ms: int = 0
     shutdown_timeout: float = 2.0
+    keepalive: bool = True
     payment_latency: float = 0.0
     payments: Payments = field(default_factory=Payments)
+    coupons: Coupons = field(default_factory=Coupons)
     version: str = "1.0"
     defect: str = ""
     role: str = ""
@@ -147,6 +153,16 @@ class _Reader:
             secrets={n.removesuffix(suffix).lower(): v for n, v in self.environ.items() if n.endswith(suffix)},
         )
 
+    def coupons(self) -> Coupons:
+        campaigns = {}
+        for text in self.environ.get("COUPONS", "").split():
+            fitting = re.fullmatch(r"(?P<code>\w+)=(?P<percent>\d{1,2})(?P<first>:first)?", text)
+            if fitting:
+                campaigns[fitting["code"]] = Coupon(int(fitting["percent"]), first=fitting["first"] is not None)
+            else:
+                self.problems.append(f"COUPONS: expected <code>=<percent> or <code>=<percent>:first, found {text!r}")
+        return Coupons(campaigns, frozenset(self.environ.get("BLACKLISTED_COUPONS", "").replace(",", " ").split()))
+
     def names(self) -> dict[str, str]:
         found = {}
         for pair in self.environ.get("SCHEMA_NAMES", "").split():
@@ -184,8 +200,10 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         query_timeout=read.seconds("DATABASE_QUERY_TIMEOUT_S", 5.0),
         statement_timeout_ms=read.whole("DATABASE_STATEMENT_TIMEOUT_MS", 0),
         shutdown_timeout=read.seconds("SHUTDOWN_TIMEOUT_S", 2.0),
+        keepalive=read.flag("KEEPALIVE", default=True),
         payment_latency=read.seconds("PAYMENT_LATENCY_S", 0.0),
         payments=read.payments(),
+        coupons=read.coupons(),
         version=read.text("VERSION", "1.0"),
         defect=read.word("DEFECT", DEFECTS),
         role=read.word("ROLE", ("", "web", "worker", "backup")),

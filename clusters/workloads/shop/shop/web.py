@@ -88,7 +88,7 @@ class Api:
             return _json(await self._queries.orders(connection, customer or 0, limit))
 
     async def place(self, request: web.Request) -> web.Response:
-        """POST /orders {"customer": N, "product": N, "quantity": N}."""
+        """POST /orders {"customer": N, "product": N, "quantity": N, "coupon": code or ""}."""
         try:
             body = await request.json()
         except ValueError as error:
@@ -101,7 +101,7 @@ class Api:
         async with self._database.connection() as connection:
             placed = await self._queries.place(
                 connection,
-                Order(customer or 0, product or 0, quantity or 1),
+                Order(customer or 0, product or 0, quantity or 1, str(body.get("coupon") or "")),
                 pending=confirm > 0,
                 charge=self._charge if self._cashier.asks and not confirm else None,
             )
@@ -197,6 +197,8 @@ class Api:
         request_id = request.headers.get("x-request-id") or secrets.token_hex(8)
         parent = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
         response.headers["x-request-id"] = request_id
+        if not self._settings.keepalive:
+            response.force_close()
         log.log(
             logging.ERROR if response.status >= 500 else logging.INFO,
             "%s %s %d%s",
