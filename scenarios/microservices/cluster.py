@@ -22,7 +22,13 @@ CLUSTER = Cluster(
     stack="microservices",
     namespace="microservices",
     variables=(
+        ("COUPONS", "WELCOME90=90:first"),
         ("DATABASE_URL", "postgresql://checkout:checkout-secret@postgresql.internal:5432/checkout"),
+        ("KEEPALIVE", "on"),
+        ("PAYMENT_LATENCY_S", "0"),
+        ("PAYMENT_TIMEOUT_S", "0.5"),
+        ("POOL_SIZE", "5"),
+        ("POOL_TIMEOUT_S", "0.8"),
         ("PROMOTIONS", "0"),
         ("PROVIDERS", ""),
         ("PROVIDER_PODS", "0"),
