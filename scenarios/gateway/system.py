@@ -9,24 +9,32 @@ from harness.model.units import milliseconds, seconds
 
 _SCHEMA = (Path(__file__).resolve().parents[2] / "clusters/workloads/shop/schema.sql").read_text(encoding="utf-8")
 
-SYSTEM = Topology(
-    "gateway",
-    databases=(
-        Postgres(
-            name="main",
-            database="gateway",
-            owner=Role("gateway", "gateway-secret"),
-            hosts=("gateway-db.internal",),
-            schema=_SCHEMA,
-        ),
-    ),
-    cluster=Cluster(
-        stack="gateway",
-        namespace="aion",
-        variables=(("DATABASE_URL", "postgresql://gateway:gateway-secret@gateway-db.internal:5432/gateway"),),
-        exposed=(Exposed("gateway", 8080),),
-    ),
+
+DATABASE = Postgres(
+    name="main",
+    database="gateway",
+    owner=Role("gateway", "gateway-secret"),
+    hosts=("gateway-db.internal",),
+    schema=_SCHEMA,
 )
+CLUSTER = Cluster(
+    stack="gateway",
+    namespace="aion",
+    variables=(
+        ("DATABASE_URL", "postgresql://gateway:gateway-secret@gateway-db.internal:5432/gateway"),
+        ("PAYMENT_LATENCY_S", "0"),
+        ("POOL_SIZE", "5"),
+    ),
+    exposed=(Exposed("gateway", 8080),),
+)
+
+
+def clustered(**variables: str) -> Topology:
+    """The gateway with these variables of its manifests changed."""
+    return Topology("gateway", databases=(DATABASE,), cluster=CLUSTER.with_variables(**variables))
+
+
+SYSTEM = clustered()
 
 # The text's thresholds: a p95 latency of 3 s, at most 1% of errors.
 BROWSE = HttpProbe(

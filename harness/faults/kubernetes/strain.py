@@ -3,7 +3,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from harness import clock
@@ -99,7 +99,8 @@ class MemoryHog(InCluster):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuHog(InCluster):
-    """`processes` processes in every container of `workload` do nothing but use CPU; also in those that are started later.
+    """`processes` processes in every container of `workload` do nothing but use CPU; also in those that are started later,
+    unless `fresh` is False: then it is a runaway of those that run now, and whoever replaces them has none.
 
     When the fault ends there are none. Felt: each pod uses a tenth of a CPU at least; evidence has all of them together.
     """
@@ -107,9 +108,11 @@ class CpuHog(InCluster):
     workload: str
     processes: int = 2
     namespace: str = ""
+    fresh: bool = True
 
     def __str__(self) -> str:
-        return f"{self.processes} processes burn CPU in every pod of {self.workload}"
+        who = "every pod" if self.fresh else "every pod that runs now"
+        return f"{self.processes} processes burn CPU in {who} of {self.workload}"
 
     @asynccontextmanager
     async def applied_to(self, stage: Stage) -> AsyncIterator[Injection]:
@@ -121,7 +124,8 @@ class CpuHog(InCluster):
             async def cool() -> None:
                 await switch_back(api, [pod for pod in await target.pods() if pod.running], burners=0)
 
-            async with undone(cool, what=str(self)), _told(target, {"burners": self.processes}):
+            telling = _told(target, {"burners": self.processes}) if self.fresh else nullcontext()
+            async with undone(cool, what=str(self)), telling:
                 for pod in victims:
                     await switch(api, pod, burners=self.processes)
                 used = await self._used(api, victims)

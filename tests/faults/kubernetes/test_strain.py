@@ -59,6 +59,16 @@ async def test_burning_cpu_conforms(broken: Broken) -> None:
     await check_fault(CpuHog(workload=BACKEND, processes=1), broken.stage, intact=intact, settling=seconds(10))
 
 
+async def test_a_runaway_ends_with_the_pods_that_it_is_in(broken: Broken) -> None:
+    async with CpuHog(workload=BACKEND, processes=1, fresh=False).applied_to(broken.stage) as injection:
+        assert injection.felt, injection.why
+        assert '"burners": 1' in (await ask_pod(broken.api, (await broken.pods())[0], "/debug/strain")).text
+        await broken.kubectl("rollout", "restart", BACKEND)
+        await broken.settled()
+        said = [await ask_pod(broken.api, pod, "/debug/strain") for pod in await broken.pods()]
+        assert ['"burners": 0' in each.text for each in said] == [True, True]
+
+
 async def test_a_full_volume_fails_orders_until_the_fault_ends(broken: Broken) -> None:
     assert await order(broken) == 201
     async with FillDisk(workload=BACKEND, path=SPOOL).applied_to(broken.stage) as injection:

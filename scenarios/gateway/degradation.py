@@ -1,0 +1,70 @@
+"""Ten times as many users as two pods have connections for: orders wait for one until they time out."""
+
+from dataclasses import replace
+
+from harness.faults import LoadSpike
+from harness.model.load import HttpProbe, LoadProfile, Task
+from harness.model.objectives import Objective, Recovery
+from harness.model.units import milliseconds, minutes, seconds
+from harness.model.verdict import Word
+from harness.scenario import Deviation, Known, Scenario
+
+from .system import clustered
+
+ORDER = HttpProbe(
+    indicator="order",
+    service="gateway",
+    path="/orders",
+    body='{"customer": 7, "product": {n}, "quantity": 1}',
+    status=201,
+    contains='"id"',
+)
+
+# A provider is asked inside the order's transaction, so that an order holds its connection for a while: two pods with a pool of
+# two have room for so many orders a second, and six have for three times as many.
+AS_WRITTEN = Scenario(
+    title="More orders than two pods have connections for, by the text as it is written",
+    runbook="runbook.md",
+    procedure="severe performance degradation",
+    follow=("immediate actions", "mitigation"),
+    topology=clustered(PAYMENT_LATENCY_S="0.1", POOL_SIZE="2"),
+    fault=LoadSpike(factor=10),
+    probes=(ORDER,),
+    objectives=(Objective("order", ratio=0.95, within=milliseconds(1000)),),
+    load=LoadProfile(
+        service="gateway",
+        tasks=(Task("/orders", body='{"customer": 3, "product": {n}, "quantity": 1}'),),
+        users=4,
+        pace=milliseconds(500),
+        timeout=seconds(5),
+    ),
+    recovery=Recovery(rto=minutes(15), horizon=seconds(40)),
+    expect=Known(
+        word=Word.BROKEN,
+        because="`kubectl top pods/nodes` is no command of kubectl's: the text means two. For all else it has no command",
+    ),
+    period=milliseconds(200),
+    step_timeout=seconds(30),
+)
+
+SCALED_OUT = replace(
+    AS_WRITTEN,
+    title="More orders than two pods have connections for, and more pods",
+    deviations=(
+        Deviation(
+            match="kubectl top pods/nodes",
+            instead="kubectl -n aion top pods\nkubectl top nodes",
+            why="kubectl knows no such command: the text means two",
+        ),
+        Deviation(
+            match=("Scale gateway/control pods", "more pods of gateway and control"),
+            instead="kubectl -n aion scale deploy gateway --replicas=6\nkubectl -n aion rollout status deploy/gateway",
+            why="the text says what to scale, not how, or to how many; what is short here are the gateway's pods",
+        ),
+    ),
+    expect=None,
+    caveats=(
+        "what is short is the pods' connections, not CPU: local clusters do not keep CPU limits",
+        "nothing is rate-limited: the system has no limit to raise",
+    ),
+)
