@@ -300,7 +300,7 @@ def test_nothing_is_left_of_what_was_removed(runtime: Runtime) -> None:
     assert list((runtime.folder / "state" / "pods").iterdir()) == []
 
 
-def test_a_runtime_that_was_killed_begins_anew_without_pods(tmp_path: Path) -> None:
+def test_a_runtime_that_was_killed_begins_anew_without_pods(namespaces: str, tmp_path: Path) -> None:
     first = Runtime(tmp_path)
     try:
         first.pod().run("sleep", "1000")
