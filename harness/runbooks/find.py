@@ -19,7 +19,7 @@ def procedure(runbook: Runbook, query: str) -> Procedure:
     lines, where none or several fit.
     """
     candidates = (*runbook.procedures, *_parents(runbook.procedures))
-    exact = [one for one in candidates if one.title.casefold().strip() == query.casefold().strip()]
+    exact = [one for one in candidates if _bare(one.title) == _bare(query)]
     words = _words(query)
     for fitting in (
         exact,
@@ -32,6 +32,11 @@ def procedure(runbook: Runbook, query: str) -> Procedure:
         if fitting:
             raise InputError(_ambiguous(runbook, query, fitting))
     raise InputError(_unknown(runbook, query, candidates))
+
+
+def _bare(title: str) -> str:
+    """A title without the pictures that some begin with, and whatever its case."""
+    return re.sub(r"^\W+", "", title).casefold().strip()
 
 
 def _parents(procedures: Sequence[Procedure]) -> Iterator[Procedure]:

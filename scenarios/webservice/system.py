@@ -23,10 +23,13 @@ CLUSTER = Cluster(
     namespace="prod",
     variables=(
         ("APP", "aislemarts"),
+        ("BUCKETS", "0"),
         ("DATABASE_URL", "postgresql://market_app:market-secret@market-db.internal:5432/market"),
+        ("KEEPALIVE", "on"),
         ("PAYMENT_LATENCY_S", "0"),
         ("PIDFILE", ""),
         ("POOL_SIZE", "5"),
+        ("POOL_TIMEOUT_S", "0.8"),
         ("REPLICAS", "2"),
         ("SUSPENDED", "true"),
     ),

@@ -75,6 +75,12 @@ def test_a_heading_that_only_holds_procedures_is_made_of_theirs() -> None:
     assert followed("issue 2 > backup", query="Issues") == ["Backup database"]
 
 
+def test_a_title_is_found_without_the_picture_that_it_begins_with() -> None:
+    text = "# Book\n\n## \U0001f4be Backup & Recovery\n\n### Backup\n\n```bash\nls\n```\n\n### Restore\n\n```bash\npwd\n```\n"
+    found = find.procedure(read(text), "backup & recovery")
+    assert [section.title for section in found.sections] == ["Backup", "Restore"]
+
+
 def test_no_procedure_or_several_are_refused_with_titles_and_lines() -> None:
     with pytest.raises(
         InputError, match=r'fits 2 procedures: .*"Book > Issues > Issue 1: Down" \(line 5\).*\(line 41\)'
