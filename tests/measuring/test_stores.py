@@ -102,7 +102,7 @@ async def test_what_was_sent_and_never_answered_is_unknown_and_ends_in_time(kind
             assert await ledger.append(entry(1), soon()) == (OK, "")
             assert server.process is not None
             server.process.send_signal(signal.SIGSTOP)
-            os.waitpid(server.process.pid, os.WUNTRACED)  # it is obeyed thread by thread
+            os.waitpid(server.process.pid, os.WUNTRACED)  # noqa: ASYNC222 - at once; it is obeyed thread by thread
             began = now()
             assert await ledger.append(entry(2), began + milliseconds(300)) == (INFO, "timeout")
             assert now() - began < SECOND
