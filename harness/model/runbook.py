@@ -225,7 +225,8 @@ class Unclassified:
 
 @dataclass(frozen=True, slots=True)
 class Runbook:
-    """One runbook, read. `digest` is the SHA-256 of its bytes in hexadecimal."""
+    """One runbook, read. `digest` is the SHA-256 of its bytes in hexadecimal. `advice`: headings that list, without numbers or
+    commands, what a person is to do; no procedures, but a scenario may name them and say which commands stand for it."""
 
     title: str
     procedures: tuple[Procedure, ...]
@@ -236,6 +237,7 @@ class Runbook:
     response_times: tuple[ResponseTime, ...] = ()
     unclassified: tuple[Unclassified, ...] = ()
     repaired: bool = False
+    advice: tuple[Procedure, ...] = ()
 
     def commands(self) -> Iterator[Command]:
         """Every command in it, in order."""

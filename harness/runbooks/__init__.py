@@ -64,4 +64,5 @@ def _reading(loaded: text.Text) -> Runbook:
         response_times=alerts.response_times(said, path),
         unclassified=found.unclassified,
         repaired=loaded.repaired,
+        advice=found.advice,
     )

@@ -15,7 +15,8 @@ Part = Section | Branch | Step
 def procedure(runbook: Runbook, query: str) -> Procedure:
     """The procedure titled `query`, or the only one whose title (else whose chain of headings) has all its words.
 
-    A heading that only holds other procedures is one too, made of theirs. InputError, naming the nearest titles with their
+    A heading that only holds other procedures is one too, made of theirs; where nothing else fits, so is one that gives advice.
+    InputError, naming the nearest titles with their
     lines, where none or several fit.
     """
     candidates = (*runbook.procedures, *_parents(runbook.procedures))
@@ -26,6 +27,7 @@ def procedure(runbook: Runbook, query: str) -> Procedure:
         [one for one in runbook.procedures if words and words <= _words(one.title)],
         [one for one in runbook.procedures if words and words <= _words(" ".join(one.title_path))],
         [one for one in candidates if words and words <= _words(one.title)],
+        [one for one in runbook.advice if words and words <= _words(one.title)],
     ):
         if len(fitting) == 1:
             return fitting[0]

@@ -32,11 +32,12 @@ _CONTAINERS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """The procedures of a document, the blocks nothing could be made of, and the chain of titles at each heading."""
+    """The procedures of a document, the blocks nothing could be made of, and the headings that only give advice."""
 
     title: str
     procedures: tuple[Procedure, ...]
     unclassified: tuple[Unclassified, ...]
+    advice: tuple[Procedure, ...]
 
 
 class Outliner:
@@ -48,6 +49,7 @@ class Outliner:
         self._sessions = Sessions(variables.settled(blocks))
         self._headings: list[Heading] = []
         self._procedures: list[Procedure] = []
+        self._advice: list[Procedure] = []
         self._unclassified: list[Unclassified] = []
         self._line = self._last = 1
         self._begin(1)
@@ -65,7 +67,7 @@ class Outliner:
                 self._last = max(self._last, getattr(block, "end", block.line))
         self._finish(self._last)
         title = next((labels.title(block) for block in self._blocks if isinstance(block, Heading)), "")
-        return Outline(title, tuple(self._procedures), tuple(self._unclassified))
+        return Outline(title, tuple(self._procedures), tuple(self._unclassified), tuple(self._advice))
 
     def _begin(self, line: int) -> None:
         self._line = line
@@ -105,6 +107,8 @@ class Outliner:
         procedure = Procedure(path, sections, source, self._purpose)
         if parts.is_procedure(procedure):
             self._procedures.append(procedure)
+        elif parts.is_advice(procedure):
+            self._advice.append(procedure)
 
     def _block(self, block: Block) -> None:
         if not isinstance(block, Listing):

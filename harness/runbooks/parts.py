@@ -74,6 +74,12 @@ def is_procedure(procedure: Procedure) -> bool:
     return bool(numbered) and sum(map(_told, numbered)) >= _TOLD * len(numbered)
 
 
+def is_advice(procedure: Procedure) -> bool:
+    """Whether all that stands there, and is no procedure, tells somebody to do something."""
+    steps = tuple(procedure.steps())
+    return bool(steps) and all(map(_told, steps))
+
+
 def _told(step: Step) -> bool:
     """Whether a step by hand tells somebody to do something, at once, on a condition or by a path through menus."""
     said = [step.title, *(action.text for action in step.actions if isinstance(action, Manual))]

@@ -81,6 +81,17 @@ def test_a_title_is_found_without_the_picture_that_it_begins_with() -> None:
     assert [section.title for section in found.sections] == ["Backup", "Restore"]
 
 
+def test_advice_is_no_procedure_and_is_found_where_nothing_else_fits() -> None:
+    book = read(
+        "# Book\n\n## API abuse\n\n- Watch the traffic\n- Block odd addresses\n\n## Kinds of abuse\n\n- Scrapers\n- Bots\n"
+    )
+    assert (book.procedures, [one.title for one in book.advice]) == ((), ["API abuse"])
+    assert [step.title for step in find.select(find.procedure(book, "abuse"), ())] == [
+        "Watch the traffic",
+        "Block odd addresses",
+    ]
+
+
 def test_no_procedure_or_several_are_refused_with_titles_and_lines() -> None:
     with pytest.raises(
         InputError, match=r'fits 2 procedures: .*"Book > Issues > Issue 1: Down" \(line 5\).*\(line 41\)'
