@@ -34,7 +34,7 @@ class Deviation:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
     """Who follows the runbook: the database and role its bare SQL goes to, variables of the shell, and files that lie in the
-    home directory at the start (`files`: path → content)."""
+    home directory at the start (`files`: path → content; what begins with `#!` is a program)."""
 
     database: str = ""
     role: str = "postgres"

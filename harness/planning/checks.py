@@ -125,6 +125,11 @@ def references(scenario: Scenario) -> Iterable[Problem]:
         yield from _ledger(scenario.ledger, scenario.topology)
     if scenario.operator.database:
         asked.append(("the operator's SQL", scenario.operator.database, databases))
+    for path in scenario.operator.files:
+        if path.startswith("/") or ".." in path.split("/"):
+            yield Problem(
+                f"the operator's file `{path}` does not lie in the home directory", None, "give it a path below that"
+            )
     for who, name, there in asked:
         if name not in there:
             yield Problem(

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from harness.errors import SubstrateError
 from harness.executors import EXECUTORS
 from harness.model.history import Name, Phase, Scalar
+from harness.model.units import seconds
 from harness.plan import PlannedStep
 from harness.ports import Completed, Environment
 from harness.running.recorder import Recorder
@@ -11,6 +13,22 @@ from harness.scenario import Operator
 
 KEPT = 16_384
 """How many characters of each output stream go into the history; the middle of longer ones is left out."""
+
+
+_LAID = """
+mkdir -p "$(dirname "$1")" && cat > "$1" && if [ "$(head -c 2 "$1")" = "#!" ]; then chmod +x "$1"; fi
+"""
+"""`$1` is the file, its content comes by standard input."""
+
+
+async def lay_out(environment: Environment, operator: Operator) -> None:
+    """Put the operator's files into the home directory, those that begin with `#!` as programs. SubstrateError if one cannot
+    be there."""
+    for path, content in operator.files.items():
+        done = await environment.operate(("sh", "-c", _LAID, "sh", path), stdin=content, timeout=seconds(10))
+        if not done.ok:
+            told = done.stderr.strip() or "it did not end in 10 s"
+            raise SubstrateError(f"expected to put the operator's file {path} into the home directory: {told}")
 
 
 async def follow(

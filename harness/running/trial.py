@@ -16,7 +16,7 @@ from harness.model.units import SECOND, Ns, show
 from harness.plan import Plan
 from harness.ports import Environment, Injection, Reporter, Stage, Substrate
 from harness.running import redundancy
-from harness.running.following import follow
+from harness.running.following import follow, lay_out
 from harness.running.recorder import Recorder, recording
 from harness.running.redundancy import Redundancy
 from harness.running.sampling import Sampling, measuring
@@ -80,6 +80,7 @@ async def _drill(  # noqa: PLR0913 - what a trial is made of
     plan: Plan, trial: Trial, environment: Environment, sampling: Sampling, recorder: Recorder, *, keep: bool
 ) -> None:
     operator = plan.scenario.operator
+    await lay_out(environment, operator)
     await follow(plan.prepare, environment, operator, recorder, actor=backups.PREPARATION)
     if not await _steady(plan, sampling, recorder):
         return

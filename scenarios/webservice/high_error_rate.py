@@ -9,21 +9,12 @@ from harness.scenario import Deviation, Scenario
 
 from .system import OBJECTIVES, OPERATOR, ORDER, PROBES, TRAFFIC, market, objectives
 
-_SCRIPT = Deviation(
-    match="./ops/scripts/rollback.sh prod",
-    instead="sh ops/scripts/rollback.sh prod",
-    why="the operator's copy of the script has no execute bit here",
-)
-
 RELEASED = Scenario(
     title="A release that answers with errors",
     runbook="runbook.md",
     procedure="high error rate",
     follow=("diagnosis", "mitigation > if deployment-related"),
-    deviations=(
-        _SCRIPT,
-        Deviation(match="top pods", why="metrics-server is not everywhere; nothing depends on what it says"),
-    ),
+    deviations=(Deviation(match="top pods", why="metrics-server is not everywhere; nothing depends on what it says"),),
     operator=OPERATOR,
     topology=market(),
     fault=BadRelease(workload="deployment/aislemarts-backend", image="shop:2.0-errors"),
@@ -59,10 +50,7 @@ EMERGENCY = Scenario(
     title="A slow release is rolled back in an emergency",
     runbook="runbook.md",
     procedure="emergency rollback",
-    deviations=(
-        Deviation(match="rollback.sh prod 5", why="to the release before, or to a certain one: not both"),
-        _SCRIPT,
-    ),
+    deviations=(Deviation(match="rollback.sh prod 5", why="to the release before, or to a certain one: not both"),),
     operator=OPERATOR,
     topology=market(),
     fault=BadRelease(workload="deployment/aislemarts-backend", image="shop:2.0-slow"),

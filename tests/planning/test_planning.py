@@ -189,6 +189,7 @@ def test_a_program_that_the_operator_does_not_have_is_a_problem_at_its_line() ->
         ({"ledger": LedgerSpec("main", "app", concern="majority")}, "`main` expects on, off, local"),
         ({"operator": Operator()}, "bare SQL"),
         ({"operator": Operator(database="other")}, "`other`"),
+        ({"operator": Operator(database="main", files={"../x": ""})}, "`../x` does not lie in the home directory"),
         ({"load": LoadProfile("nobody", (Task("/"),))}, "`nobody`"),
         ({"ledger": LedgerSpec("nothing", "app")}, "`nothing`"),
         ({"probes": (HttpProbe(indicator="browse", service="front", path="/"),)}, "`front`"),

@@ -19,7 +19,7 @@ from harness.model.units import SECOND, milliseconds, minutes, seconds
 from harness.model.verdict import Outcome, Status
 from harness.ports import Capability, Injection, Stage
 from harness.running.trial import Bench, run_trial
-from harness.scenario import Deviation
+from harness.scenario import Deviation, Operator
 from harness.substrates.simulated import Model, Reaction
 from tests.running.stage import (
     CURE,
@@ -235,6 +235,20 @@ async def test_a_deviation_with_a_text_is_run_in_place_of_what_is_written(tmp_pa
     assert "mend-it --gently" in texts(history)
     assert [c for c in environment.operated if "mend-it --gently" in c.text]
     assert judge(history).status is Status.OK
+
+
+async def test_the_operators_files_are_laid_out_before_anything_is_run(tmp_path: Path) -> None:
+    scenario = replace(DOWN, operator=Operator(files={"ops/mend.sh": "#!/bin/sh\nmend-it\n"}))
+    _, environment = await tried(replace(CURES, reactions=()), TREATED, tmp_path, scenario=scenario)
+    assert "ops/mend.sh #!/bin/sh\nmend-it" in environment.operated[0].text
+
+
+async def test_a_trial_ends_where_an_operators_file_cannot_be_laid_out(tmp_path: Path) -> None:
+    scenario = replace(DOWN, operator=Operator(files={"mend.sh": "x"}))
+    full = replace(CURES, reactions=(Reaction(pattern="mend.sh", status=1, stderr="mend.sh: No space left"), CURE))
+    history, _ = await tried(full, TREATED, tmp_path, scenario=scenario)
+    assert "mend.sh into the home directory: mend.sh: No space left" in str(history.first(Name.HARNESS).data["why"])
+    assert history.first(Name.PROCEDURE) is None
 
 
 async def test_a_manual_step_is_not_run_and_a_declared_time_is_added_for_it(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from harness.model.units import SECOND, milliseconds
 from harness.ports import Completed, Environment
+from harness.running.following import lay_out
+from harness.scenario import Operator
 from tests.substrates.conftest import TOPOLOGY as WITH_DATABASE
 from tests.substrates.conftest import Bring
 
@@ -172,6 +174,14 @@ async def test_what_it_writes_stays_inside(namespaces: str, bring: Bring) -> Non
     assert done.stdout == f"{name}\n"
     assert again.status == 0
     assert not any(Path(place).expanduser().joinpath(name).exists() for place in places)
+
+
+async def test_the_operators_files_are_in_its_home_and_its_programs_run(isolation: str, bring: Bring) -> None:
+    files = {"ops/bin/greet.sh": "#!/bin/sh\necho hello $1\n", "notes.txt": "it's\n$HOME"}
+    async with bring(NOTHING) as environment:
+        await lay_out(environment, Operator(files=files))
+        done = await sh(environment, "./ops/bin/greet.sh world && cat ~/notes.txt && test ! -x notes.txt")
+    assert (done.status, done.stdout) == (0, "hello world\nit's\n$HOME")
 
 
 async def test_processes_of_the_host_are_neither_seen_nor_signalled(namespaces: str, bring: Bring) -> None:
