@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -215,6 +216,21 @@ def test_a_coupon_for_a_first_order_is_refused_to_a_customer_and_to_everybody_on
     assert sum(line.startswith("ApplyPromotion WELCOME90") for line in said) == 1
     with shop(tmp_path, server.conninfo, wait=False, COUPONS=rules, BLACKLISTED_COUPONS="SPRING10") as service:
         assert answered(service, 5, "SPRING10") == 422
+
+
+def test_a_client_orders_as_often_as_it_is_told(server: Server, tmp_path: Path) -> None:
+    with shop(tmp_path, server.conninfo, wait=False) as service:
+        ready(service)
+        target = f"http://127.0.0.1:{service.port}"
+        with program(tmp_path, "shop", ROLE="client", CLIENT_TARGET=target, CLIENT_CALLS_PER_S="50") as client:
+            ready(client, "/live")
+            began, before = time.monotonic(), client.ask("/live")[1]["asked"]
+            until(lambda: client.ask("/live")[1]["asked"] >= before + 50, 20)
+            took = time.monotonic() - began
+            assert client.ask("/live")[1]["refused"] == 0
+        assert 0.8 < took < 10
+        ordered = [line for line in service.lines() if line["message"] == "POST /orders 201"]
+        assert len(ordered) >= 50
 
 
 def test_without_keepalive_every_answer_ends_its_connection(server: Server, tmp_path: Path) -> None:

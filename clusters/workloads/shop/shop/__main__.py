@@ -1,12 +1,12 @@
-"""Start one process of the image: `python -m shop`, told by environment variables (shop.settings); ROLE=worker, ROLE=backup:
-the queue's worker, the backup job."""
+"""Start one process of the image: `python -m shop`, told by environment variables (shop.settings); ROLE=worker, ROLE=backup,
+ROLE=client: the queue's worker, the backup job, a program that is a customer."""
 
 import logging
 import sys
 
 from aiohttp import web
 
-from shop import backup, log, worker
+from shop import backup, client, log, worker
 from shop.database import Database
 from shop.metrics import Metrics
 from shop.settings import Settings
@@ -29,6 +29,8 @@ def main() -> int:
                 return worker.work(settings)
             case "backup":
                 return backup.back_up(settings)
+            case "client":
+                return client.order(settings)
             case _:
                 return serve(settings)
 

@@ -54,9 +54,9 @@ class Settings:
     """Durations in seconds. `payment_latency`: how long the payment provider takes to answer, inside the order's transaction.
     `names` maps each of NAMES that is called otherwise to what it is called. `pidfile` keeps a second process from starting
     beside the first, `spool` takes a receipt for each order, `redis_url` and `queue` are where tasks go, `strain` lets a drill
-    ask the process to misbehave (shop.strain); all of them are off where they are empty or false. Without `keepalive` every
-    answer ends its connection, so that each request goes to whichever process is chosen then, as behind a proxy that balances
-    requests."""
+    ask the process to misbehave (shop.strain), `client_target` is whom a client asks (shop.client); all of them are off where
+    they are empty or false. Without `keepalive` every answer ends its connection, so that each request goes to whichever process
+    is chosen then, as behind a proxy that balances requests."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -85,6 +85,8 @@ class Settings:
     redis_url: str = ""
     queue: str = "celery"
     strain: bool = False
+    client_target: str = ""
+    client_rate: float = 0.0
     metrics_folder: str = ""
     features: Mapping[str, bool] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
@@ -112,6 +114,9 @@ class _Reader:
 
     def seconds(self, name: str, default: float) -> float:
         return self._number(name, default, 0.0, r"\d+(\.\d+)?", "a number of seconds")
+
+    def rate(self, name: str, default: float) -> float:
+        return self._number(name, default, 0.0, r"\d+(\.\d+)?", "how often a second")
 
     def _number(self, name: str, default: float, least: float, pattern: str, what: str) -> float:
         text = self.environ.get(name, "").strip()
@@ -206,12 +211,14 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         coupons=read.coupons(),
         version=read.text("VERSION", "1.0"),
         defect=read.word("DEFECT", DEFECTS),
-        role=read.word("ROLE", ("", "web", "worker", "backup")),
+        role=read.word("ROLE", ("", "web", "worker", "backup", "client")),
         pidfile=read.text("PIDFILE", ""),
         spool=read.text("SPOOL", ""),
         redis_url=read.text("REDIS_URL", ""),
         queue=read.text("QUEUE", "celery"),
         strain=read.flag("STRAIN", default=False),
+        client_target=read.text("CLIENT_TARGET", ""),
+        client_rate=read.rate("CLIENT_CALLS_PER_S", 0.0),
         metrics_folder=read.text("PROMETHEUS_MULTIPROC_DIR", ""),
         features=read.flags(),
         names=read.names(),
