@@ -22,6 +22,7 @@ from harness.ports import Capability
 from harness.running.experiment import run_experiment, schedule
 from harness.running.loading import Loaded, load
 from harness.running.trial import Bench
+from harness.substrates import manifests
 from harness.substrates.local import Local
 
 ROOT = Path(__file__).parents[2]
@@ -108,6 +109,15 @@ def test_a_scenario_compiles_to_the_same_commands_on_both_texts(loaded: Loaded) 
         return [(s.executor, " ".join(s.terms.text.split())) for s in steps if s.executor not in ("manual", "skipped")]
 
     assert commands("ours") == commands("original")
+
+
+def test_the_manifests_of_every_stack_take_the_variables_of_its_scenarios_and_use_all_of_them() -> None:
+    clusters = [one.scenario.topology.cluster for one in LOADED if one.scenario.topology.cluster]
+    told = {(cluster.stack, frozenset(dict(cluster.variables))): cluster for cluster in clusters}
+    for (stack, names), cluster in told.items():
+        assert manifests.images_of(manifests.read(cluster))
+        text = "".join(path.read_text() for path in (ROOT / "clusters/stacks" / stack).glob("*.yaml"))
+        assert {name for name in names if f"${{{name}}}" not in text} == set()
 
 
 @pytest.mark.real
