@@ -34,7 +34,8 @@ EVERY_POD = Scenario(
     recovery=Recovery(rto=minutes(15), horizon=seconds(40)),
     expect=Known(
         word=Word.INEFFECTIVE,
-        because="pods that are added burn CPU as those before them do, and bring none along: there is as little left as before",
+        because="pods that are added burn CPU as those before them do, bring none along, and get none of the "
+        "connections that users hold to those before them",
     ),
     caveats=("the nodes share one machine: where a cluster adds nodes with its pods, five pods may be enough",),
     # The instruments need CPU, too.
@@ -46,6 +47,7 @@ RUNAWAY = replace(
     title="The pods that run now burn CPU, and get more of it",
     follow=("resolution > for high cpu > or vertically",),
     fault=CpuHog(workload="deployment/backend", processes=_BURNERS, fresh=False),
+    recovery=Recovery(rto=minutes(15), horizon=seconds(60)),
     expect=None,
     caveats=(
         "a new limit is a new template, so that all pods are replaced: that is what ends a runaway, whatever the limit is",
