@@ -22,6 +22,7 @@ from harness.substrates.containers.doors import DoorLink, Doors, Way
 from harness.substrates.containers.environment import ContainerEnvironment
 from harness.substrates.containers.service import ContainerService
 from harness.substrates.containers.yard import Yard
+from harness.substrates.disk import Need, must_hold
 from harness.substrates.journal import Journal
 from harness.substrates.local import layout as places
 from harness.substrates.local.bringing_up import keep_logs, supervised
@@ -32,6 +33,12 @@ from harness.substrates.local.site import Site
 ENDING: Ns = 5 * SECOND
 LOG_LINES = 20_000
 """How many lines at the end of each container's log are kept in the run's folder."""
+
+IMAGE_MIB = 600
+"""What an image takes while it is pulled: itself, and its layers as they come."""
+
+CONTAINER_MIB = 32
+"""What a container writes beside its volume, which is in memory: its log, and files of its own."""
 
 
 @asynccontextmanager
@@ -45,10 +52,11 @@ async def environment(
     if unknown := links - known:
         raise SubstrateError(f"links: expected names of databases; found {', '.join(sorted(unknown))}")
     yard = Yard(way.client(), name, run, settings.images())
-    journal = Journal(folder, name)
     addresses = places.allot(topology, frozenset(), private=True)
     async with AsyncExitStack() as stack:
         stack.callback(yard.daemon.close)
+        await do("Docker's disk", partial(_must_fit, yard, topology))
+        journal = Journal(folder, name)
         site = await stack.enter_async_context(
             supervised(
                 name,
@@ -62,6 +70,14 @@ async def environment(
         stack.callback(keep_logs, site.layout, folder / "logs" / name)
         await stack.enter_async_context(_swept(yard, journal, folder))
         yield await _filled(stack, yard, site, folder=folder, links=links, beyond=beyond)
+
+
+def _must_fit(yard: Yard, topology: Topology) -> None:
+    """SubstrateError unless Docker's disk has room for the topology; it blocks."""
+    names = [yard.images.postgres, *([yard.images.python] if topology.workloads else [])]
+    count = len(places.servers(topology)) + sum(workload.processes for workload in topology.workloads)
+    needs = [Need(f"the image {name}", IMAGE_MIB) for name in names if not way.has(yard.daemon, name)]
+    must_hold(way.root(yard.daemon), [*needs, Need(f"{count} containers", count * CONTAINER_MIB)])
 
 
 @asynccontextmanager
@@ -86,14 +102,24 @@ async def _swept(yard: Yard, journal: Journal, folder: Path) -> AsyncIterator[No
     finally:
         with suppress(SubstrateError):  # logs are worth less than what is removed next
             await do("taking the logs", partial(_keep_logs, yard, folder / "logs" / yard.name))
-        # If this fails, the watchdog is not told that it is over: it tries again when the harness is gone.
-        await do(f"removing {yard.name}", partial(sweeping.sweep_whole, yard.daemon, yard.name))
+        await _removed(yard)
         with suppress(BrokenPipeError):
             await dog.send("over")
         if await dog.wait(ENDING) is None:
             await dog.kill()
         if log.exists() and not log.stat().st_size:
             log.unlink()
+
+
+async def _removed(yard: Yard) -> None:
+    """Remove everything of it. If that fails, the watchdog is not told that it is over: it tries again when we are gone."""
+    try:
+        await do(f"removing {yard.name}", partial(sweeping.sweep_whole, yard.daemon, yard.name))
+    except SubstrateError as error:
+        raise SubstrateError(
+            f"{error}\n    what Docker still has of {yard.name} is removed by its watchdog, if Docker is back within "
+            f"{sweeping.BACK_S:.0f} s of this run's end; else by: rundrill reap"
+        ) from error
 
 
 def _keep_logs(yard: Yard, folder: Path) -> None:

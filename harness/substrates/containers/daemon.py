@@ -76,6 +76,11 @@ def trouble() -> str:
     return ""
 
 
+def root(daemon: docker.DockerClient) -> str:
+    """The folder in which the daemon keeps everything, as the daemon sees it; "" where it does not say. It blocks."""
+    return str(daemon.info().get("DockerRootDir") or "")
+
+
 def endpoint() -> str:
     """The path of the daemon's socket."""
     return urllib.parse.urlparse(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock").path
@@ -141,6 +146,15 @@ def _said(error: BaseException) -> str:
     if isinstance(error, docker.errors.APIError):
         return str(error.explanation or error).strip()
     return str(error).strip() or type(error).__name__
+
+
+def has(daemon: docker.DockerClient, name: str) -> bool:
+    """Whether the daemon has an image of that name; it blocks."""
+    try:
+        daemon.images.get(name)
+    except docker.errors.ImageNotFound:
+        return False
+    return True
 
 
 async def image(daemon: docker.DockerClient, name: str, setting: str) -> Image:

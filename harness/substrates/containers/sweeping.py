@@ -14,6 +14,7 @@ import docker.errors
 import requests
 from docker.models.containers import Container
 
+from harness.errors import SubstrateError
 from harness.substrates import labels
 from harness.substrates.containers import daemon as way
 
@@ -22,6 +23,8 @@ QUIET_S = 1.5
 
 PATIENCE_S = 60.0
 STEP_S = 0.25
+BACK_S = 60.0
+"""How long a daemon that died may take to be back."""
 
 
 def sweep(daemon: docker.DockerClient, environment: str) -> Sequence[str]:
@@ -73,6 +76,23 @@ def sweep_dead(daemon: docker.DockerClient, environment: str) -> Sequence[str]:
                 quiet = time.monotonic() + QUIET_S
         threading.Event().wait(STEP_S)
     return done
+
+
+def sweep_when_up(environment: str) -> Sequence[str]:
+    """The same at the daemon that DOCKER_HOST names, as soon as it answers: one that died takes a while to be back, and has kept
+    what it was asked to make. SubstrateError, or what Docker's library raises, if it does not answer for BACK_S."""
+    end = time.monotonic() + BACK_S
+    while True:
+        try:
+            daemon = way.client()
+            try:
+                return sweep_dead(daemon, environment)
+            finally:
+                daemon.close()
+        except (SubstrateError, docker.errors.DockerException, requests.RequestException, OSError):
+            if time.monotonic() > end:
+                raise
+            threading.Event().wait(STEP_S)
 
 
 def sweep_at(socket: str, environment: str) -> Sequence[str]:

@@ -86,6 +86,7 @@ async def _held(users: Users, settings: Settings, *, workers: int) -> AsyncItera
     """
 
     async def wanted(room: Room) -> Order:
+        await machine.must_fit(settings, room, workers=workers)
         return await machine.order(settings, workers=workers, shared=room.shared)
 
     async with lease.leased(users, settings, wanted) as room:

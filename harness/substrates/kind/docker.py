@@ -102,6 +102,11 @@ async def done(*words: str, timeout: Ns = PATIENCE) -> str:
     return ended.stdout
 
 
+async def root() -> str:
+    """The folder in which the daemon keeps everything, as the daemon sees it; "" where it does not say."""
+    return (await done("info", "--format", "{{.DockerRootDir}}")).strip()
+
+
 async def nodes(cluster: str) -> Sequence[Container]:
     """The node containers of a kind cluster, up or not, the control plane's first; whoever made it."""
     found = (await done("ps", "-aq", "--filter", f"label={CLUSTER}={cluster}")).split()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 
-from harness import execution
+from harness import clock, execution
 from harness.errors import SubstrateError
 from harness.model.units import SECOND, Ns
 from harness.substrates.kind import docker
@@ -18,6 +18,10 @@ POLL_S = 0.1
 MAKING: Ns = 600 * SECOND
 DELETING: Ns = 60 * SECOND
 ROUNDS = 5
+BACK: Ns = 60 * SECOND
+AGAIN_S = 1.0
+"""How long Docker's daemon may be away when a cluster is to be deleted, and how often it is asked meanwhile."""
+
 SHARES = 340
 """Of the CPU, where the instruments have 1024: a whole cluster yields to them as a server on `local` does, at nice +5."""
 
@@ -110,11 +114,24 @@ class Keeper:
             raise SubstrateError(f"kind {do} {self._room.name}: {said}")
 
     async def _end(self) -> None:
-        """Delete the cluster, and the network that was made for it."""
+        """Delete the cluster, and the network that was made for it; a daemon that is away is waited for."""
         self._say_ending()
         order = self._room.order()
         if order is None or (order.keep and self._room.made_for()):
             return
+        deadline = clock.now() + BACK
+        while True:
+            try:
+                await self._removed(order)
+            except SubstrateError as error:
+                if clock.now() > deadline:
+                    raise
+                self._room.tell(State(order.number, "failed", str(error)))  # whoever leaves is not kept waiting
+            else:
+                return
+            await asyncio.sleep(AGAIN_S)
+
+    async def _removed(self, order: Order) -> None:
         if not all(node.bears(self._room.shared) for node in await docker.nodes(self._room.name)):
             return
         await self._deleted(order)

@@ -8,14 +8,20 @@ from pathlib import Path
 from harness import execution
 from harness.errors import Problem
 from harness.model.units import SECOND, Ns
+from harness.substrates.disk import Need, must_hold
 from harness.substrates.kind import configuration, docker
-from harness.substrates.kind.room import Order
+from harness.substrates.kind.room import Order, Room
 from harness.substrates.kind.settings import Settings
 from harness.substrates.local.kubernetes import binaries
 from harness.substrates.local.workloads import images
 
 ASKING: Ns = 10 * SECOND
 NODE_IMAGE = "kindest/node"
+NODE_MIB = 1500
+"""What a node takes of Docker's disk: what it writes, and the images of a stack, unpacked."""
+
+IMAGE_MIB = 1000
+"""What the image of nodes takes while it is pulled."""
 
 
 def kubectl(settings: Settings) -> str | None:
@@ -73,6 +79,17 @@ async def order(settings: Settings, *, workers: int, shared: Path) -> Order:
         config=configuration.compose(parts, workers=workers, shared=shared, cgroup_v1=v1),
         keep=settings.keep,
     )
+
+
+async def must_fit(settings: Settings, room: Room, *, workers: int) -> None:
+    """SubstrateError unless Docker's disk has room for the cluster, where there is none in the room yet."""
+    if room.made_for():
+        return
+    image = settings.node_image or await newest_node_image()
+    pulled = not image or not (await docker.docker("image", "inspect", "--format", "{{.Id}}", image)).ok
+    needs = [Need(f"the image {image or NODE_IMAGE}", IMAGE_MIB)] if pulled else []
+    count = 1 + workers
+    must_hold(await docker.root(), [*needs, Need(f"{count} node{'s' if workers else ''} of kind", count * NODE_MIB)])
 
 
 async def newest_node_image() -> str:

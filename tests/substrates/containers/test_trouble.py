@@ -1,5 +1,6 @@
 """Trouble with Docker is told in words, with the remedy, in bounded time, and leaves nothing behind."""
 
+import os
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,8 +25,8 @@ docker = pytest.importorskip("docker", reason="the extra `containers` is not ins
 
 
 @pytest.fixture
-def asked_anew() -> Iterator[None]:
-    """Whether there is Docker is asked once a process: not here."""
+def asked_anew(namespaces: str) -> Iterator[None]:
+    """Whether there is Docker is asked once a process: not here. Without namespaces it would not be asked at all."""
     from harness.substrates.containers import daemon
 
     daemon.trouble.cache_clear()
@@ -74,6 +75,19 @@ async def test_an_image_that_cannot_be_had_is_named_with_the_setting(
         async with bring():
             pytest.fail("it came up")
     assert "RUNDRILL_IMAGES_POSTGRES" in str(caught.value)
+    assert not [one for one in there() if "containers-" in one]
+
+
+async def test_a_disk_without_room_is_told_with_what_needs_it_before_anything_is_made(
+    bring: Bring, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RUNDRILL_DOCKER_SPARE_MB", str(10**9))
+    monkeypatch.setenv("RUNDRILL_IMAGES_POSTGRES", "registry.invalid/no/postgres:0")
+    with pytest.raises(SubstrateError, match=r"Docker's disk .*: expected 1000000\d+ MiB free \(") as caught:
+        async with bring():
+            pytest.fail("it came up")
+    assert "the image registry.invalid/no/postgres:0 600, 3 containers 96, to spare 1000000000" in str(caught.value)
+    assert not os.listdir(tmp_path)  # noqa: PTH208 - an async function
     assert not [one for one in there() if "containers-" in one]
 
 

@@ -1,17 +1,21 @@
 """Trouble with a cluster is told in words, with the remedy and in bounded time. kubectl and Docker's client are programs of the
 tests that say what those would: no cluster is needed to be told that one is not well."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
-from harness.clock import now
+from harness.clock import now, until
 from harness.errors import SubstrateError
-from harness.model.topology import Cluster
+from harness.model.topology import Cluster, Topology
 from harness.model.units import seconds
-from harness.substrates.kind import stack
+from harness.substrates import manifests
+from harness.substrates.kind import keeper, lease, stack
 from harness.substrates.kind.kubectl import Kubectl
+from harness.substrates.kind.room import Order, Room
+from harness.substrates.kind.settings import Settings
 
 SHOP = Cluster("tiny", "shopping")
 DEPLOYMENT = {
@@ -61,3 +65,71 @@ async def test_a_stack_that_runs_is_waited_for_no_longer_whatever_its_finished_p
     status = {**DEPLOYMENT["status"], "readyReplicas": 1}  # type: ignore[dict-item]
     kubectl = saying(tmp_path, {**DEPLOYMENT, "status": status}, pod("ErrImagePull", MESSAGE))
     await stack.until_running(kubectl, SHOP, ())
+
+
+def verbs(asked: Path) -> set[str]:
+    return {line.split()[0] for line in asked.read_text(encoding="utf-8").splitlines()}
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where it is written down what a client of Docker's, which has no image and no container, is asked to do."""
+    says = f'echo "$@" >> {tmp_path}/asked; case "$*" in *DockerRootDir*) echo {tmp_path};; "image inspect"*) exit 1;; esac'
+    (tmp_path / "bin").mkdir()
+    program(tmp_path / "bin/docker", says)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "asked"
+
+
+async def test_a_disk_without_room_for_a_cluster_is_told_before_anything_is_made(
+    asked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("docker", reason="the extra `containers` is not installed")
+    from harness.substrates.kind import bringing_up
+
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny/10-nothing.yaml").write_text("{apiVersion: v1, kind: ConfigMap, metadata: {name: nothing}}")
+    monkeypatch.setattr(manifests, "stacks", lambda: tmp_path)
+    monkeypatch.setenv("RUNDRILL_DOCKER_SPARE_MB", str(10**9))
+    cluster = Cluster("tiny", "shopping", nodes=2)
+    users = lease.Users()
+    up = bringing_up.environment(
+        Topology("shop", cluster=cluster), cluster, users, Settings(name="rundrill-none"),
+        run="a-run", folder=tmp_path, links=frozenset(),
+    )  # fmt: skip
+    with pytest.raises(
+        SubstrateError, match=r"Docker's disk .*: expected 10000\d+ MiB free .*3 nodes of kind"
+    ) as caught:
+        async with up:
+            pytest.fail("it came up")
+    assert "the image kindest/node 1000" in str(caught.value)
+    assert "docker system df" in str(caught.value)
+    await asyncio.to_thread(users.close)
+    assert verbs(asked) == {"images", "info"}
+    assert not Room.of("rundrill-none").kept_alive()
+
+
+async def test_a_keeper_whose_daemon_is_away_at_the_end_deletes_its_cluster_when_it_is_back(
+    asked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = (
+        f'echo "$@" >> {asked}; [ -e {tmp_path}/back ] || {{ echo Cannot connect to the Docker daemon >&2; exit 1; }}'
+    )
+    program(tmp_path / "bin/docker", away)
+    kind = program(tmp_path / "bin/kind", f'echo kind "$@" >> {asked}')
+    monkeypatch.setattr(keeper, "AGAIN_S", 0.05)
+    room = Room.of("rundrill-none")
+    room.wish(Order(number=1, workers=0, image="", kind=kind, kubectl="kubectl", config=""))
+    keeping = asyncio.create_task(keeper.Keeper(room).keep())
+
+    async def told() -> bool | None:
+        state = room.state()
+        return True if state and "Cannot connect to the Docker daemon" in state.why else None
+
+    assert await until(told, deadline=now() + seconds(10))
+    assert not keeping.done()
+    (tmp_path / "back").touch()
+    await keeping
+    assert "kind" in verbs(asked)
+    assert room.order() is None
