@@ -6,7 +6,7 @@ from harness.model.objectives import Recovery
 from harness.model.units import milliseconds, minutes, seconds
 from harness.scenario import Scenario
 
-from .system import BROWSE, market, objectives
+from .system import ANEW, BROWSE, market, objectives
 
 # An order holds its connection for 0.2 s, so that two pods with one connection each have room for 10 orders a second, and ten for
 # 50. Eighteen customers who order once a second want 18, and wait for one another; nobody is refused.
@@ -27,8 +27,6 @@ CROWDED = Scenario(
     ),
     # As long as the autoscaler needs to look again: what is scaled by hand is not there to stay until it has.
     recovery=Recovery(rto=minutes(30), hold=seconds(20), horizon=seconds(60)),
-    caveats=(
-        "each request comes over a connection of its own, as from a proxy: who keeps one to a crowded pod gains nothing",
-    ),
+    caveats=(ANEW,),
     period=milliseconds(100),
 )

@@ -70,6 +70,8 @@ TRAFFIC = LoadProfile(
     timeout=seconds(5),
 )
 
+ANEW = "each request comes over a connection of its own, as from a proxy: who keeps one to a crowded pod gains nothing"
+
 # The script that the runbook calls, as the repository of such a service has it.
 ROLLBACK = """\
 #!/bin/sh
