@@ -65,7 +65,9 @@ def test_a_command_that_is_not_there_is_127(programs: binaries.Binaries, tmp_pat
     assert "no-such-program: No such file or directory" in err
 
 
-async def test_a_killed_harness_leaves_no_process_of_a_cluster(programs: binaries.Binaries, tmp_path: Path) -> None:
+async def test_a_killed_harness_leaves_no_process_and_no_file_of_a_cluster(
+    programs: binaries.Binaries, tmp_path: Path
+) -> None:
     with started(tmp_path, "--", "sh", "-c", "kubectl get nodes -o name; setsid sleep 1000 & sleep 1000") as process:
         assert process.stdout
         assert await asyncio.to_thread(process.stdout.readline) == "node/rundrill-control-plane\n"
@@ -74,6 +76,7 @@ async def test_a_killed_harness_leaves_no_process_of_a_cluster(programs: binarie
         process.kill()
         process.wait()
         assert await gone(label, below) == []
+        assert list((tmp_path / "tmp").iterdir()) == []
 
 
 async def test_a_harness_that_is_told_to_end_leaves_no_process_and_no_file(

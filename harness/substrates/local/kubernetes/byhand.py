@@ -4,18 +4,23 @@ import asyncio
 import shutil
 import signal
 import tempfile
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+from harness import execution
 from harness.errors import UnableError
 from harness.model.topology import Cluster, Topology
 from harness.ports import Capability
 from harness.substrates import journal
 from harness.substrates.local import machine
 from harness.substrates.local.bringing_up import environment
+from harness.substrates.local.layout import SYSTEM_PATH
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 PREFIX = "rundrill-kubernetes-"
+WHEN_ALONE = 'read -r _; rm -rf -- "$0"; sleep 0.5; rm -rf -- "$0"'
+"""Twice: what is still ending may write its last lines."""
 
 
 async def run(argv: Sequence[str], *, images: Sequence[Path], nodes: int) -> int:
@@ -30,17 +35,25 @@ async def run(argv: Sequence[str], *, images: Sequence[Path], nodes: int) -> int
         for number in ENDING:
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     _sweep()
+    topology = Topology("kubernetes", cluster=Cluster(stack="", namespace="default", nodes=nodes))
+    async with _own_folder() as folder, environment(topology, run="by-hand", folder=folder, tables=images) as up:
+        return await up.cluster.visit(argv, folder=Path(tempfile.mkdtemp(dir=folder)))
+
+
+@asynccontextmanager
+async def _own_folder() -> AsyncIterator[Path]:
+    """A folder that is removed however we end: by a shell that waits for that."""
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    heir = execution.start(("/bin/sh", "-c", WHEN_ALONE, str(folder)), env={"PATH": SYSTEM_PATH})
     try:
-        topology = Topology("kubernetes", cluster=Cluster(stack="", namespace="default", nodes=nodes))
-        async with environment(topology, run="by-hand", folder=folder, tables=images) as up:
-            return await up.cluster.visit(argv, folder=Path(tempfile.mkdtemp(dir=folder)))
+        yield folder
     finally:
+        await heir.kill()
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sweep() -> None:
-    """Remove the folders of those that were killed."""
+    """Remove the folders of those that were killed, and whose shell was as well."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         file = folder / journal.NAME
         entries = list(journal.read(file)) if file.is_file() else []
