@@ -14,7 +14,7 @@ import msgspec
 from harness import clock, execution
 from harness.errors import SubstrateError
 from harness.model.units import SECOND, Ns
-from harness.substrates.kind import docker, keeper
+from harness.substrates.kind import docker, keeper, nodes
 from harness.substrates.kind.room import Order, Room, State
 from harness.substrates.kind.settings import Settings
 from harness.substrates.local import template
@@ -123,9 +123,10 @@ async def have(room: Room, wanted: Order, settings: Settings) -> None:
 
     state = await clock.until(answered, deadline=deadline, every=POLL)
     if state is None:
+        said = await nodes.log(f"{room.name}-control-plane")
         raise SubstrateError(
             f"kind cluster {room.name!r}: expected it within {settings.patience_s:.0f} s; it is not there yet: {room.log}\n"
-            "    raise patience_s, or see what Docker is busy with"
+            "    raise patience_s, or see what Docker is busy with; the end of the first node's log:\n" + said
         )
     if state.stage == "failed":
         raise SubstrateError(state.why)

@@ -43,9 +43,10 @@ class Kind:
     def lacks(self, needs: frozenset[Capability]) -> Sequence[Problem]:
         """One problem, with its remedy, for each thing needed that it cannot do here."""
         missing = needs - self.provides
-        trouble = machine.problem(self._settings)
         found = list(self._rest.lacks(missing - {Capability.KUBERNETES}))
         if Capability.KUBERNETES in missing:
+            # Where not even containers can be had that is why, and a daemon that is silent is not waited for once more.
+            trouble = machine.problem(self._settings) if self._rest.provides else None
             found += [trouble] if trouble else self._rest.lacks(frozenset({Capability.KUBERNETES}))
         return found
 

@@ -62,6 +62,17 @@ def test_a_daemon_that_is_silent_is_not_waited_for(
         assert "is silent" in said(Containers())
 
 
+def test_where_not_even_containers_can_be_had_that_is_why_there_is_no_kind(
+    asked_anew: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    substrate = extensions.substrate("kind")
+    assert substrate.provides == frozenset()
+    (problem,) = substrate.lacks(frozenset({Capability.KUBERNETES}))
+    assert "no Docker daemon answers" in str(problem)
+    assert "start Docker" in str(problem)
+
+
 def test_a_daemon_elsewhere_is_refused(asked_anew: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
     assert "expected a daemon of this machine" in said(Containers())

@@ -12,7 +12,8 @@ from harness.errors import SubstrateError
 from harness.model.topology import Cluster, Topology
 from harness.model.units import seconds
 from harness.substrates import manifests
-from harness.substrates.kind import keeper, lease, stack
+from harness.substrates.journal import started
+from harness.substrates.kind import keeper, lease, leftovers, stack
 from harness.substrates.kind.kubectl import Kubectl
 from harness.substrates.kind.room import Order, Room
 from harness.substrates.kind.settings import Settings
@@ -133,3 +134,54 @@ async def test_a_keeper_whose_daemon_is_away_at_the_end_deletes_its_cluster_when
     await keeping
     assert "kind" in verbs(asked)
     assert room.order() is None
+
+
+KUBELET = "kubelet[99]: failed to run Kubelet: running with swap on is not supported"
+
+
+async def test_nodes_that_never_get_ready_are_named_and_the_log_of_one_is_shown(
+    asked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path / "bin/docker", f'case "$*" in *journalctl*) echo "{KUBELET}";; esac')
+    monkeypatch.setattr(leftovers, "NODES", seconds(1))
+    sick = {"kind": "Node", "metadata": {"name": "rundrill-worker"}, "status": {"conditions": []}}
+    well = {
+        "kind": "Node",
+        "metadata": {"name": "one"},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }
+    (tmp_path / "nodes.json").write_text(json.dumps({"items": [sick, well]}))
+    says = f'case "$*" in *"get nodes"*) cat {tmp_path}/nodes.json;; *) echo \'{{"items": []}}\';; esac'
+    kubectl = Kubectl(program(tmp_path / "kubectl", says), tmp_path / "kubeconfig")
+    with pytest.raises(SubstrateError, match=r"'rundrill': after 1 s node rundrill-worker: not ready\n") as caught:
+        await leftovers.until_ready(kubectl, "rundrill")
+    assert str(caught.value).endswith(KUBELET)
+
+
+@pytest.mark.slow
+async def test_a_cluster_that_is_not_there_in_time_is_told_with_its_nodes_log_and_given_up(
+    asked: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("pytest_kind", reason="the extra `kind` is not installed")
+    says = f'case "$*" in *journalctl*) echo "{KUBELET}";; "network ls"*) echo rundrill-none;; esac'
+    program(tmp_path / "bin/docker", says)
+    kind = program(
+        tmp_path / "bin/kind",
+        f'echo "$@" >> {asked}; case "$1" in create) echo $$ > {tmp_path}/pid; exec sleep 60;; esac',
+    )
+    order = Order(number=0, workers=0, image="", kind=kind, kubectl="kubectl", config="")
+
+    async def wanted(_: Room) -> Order:
+        return order
+
+    users = lease.Users()
+    settings = Settings(name="rundrill-none", patience_s=4)
+    with pytest.raises(SubstrateError, match=r"'rundrill-none': expected it within 4 s; it is not there yet") as caught:
+        async with lease.leased(users, settings, wanted):
+            pytest.fail("it came up")
+    assert str(caught.value).endswith(KUBELET)
+    maker = int((tmp_path / "pid").read_text())
+    await asyncio.to_thread(users.close)
+    assert verbs(asked) == {"get", "create", "delete"}
+    assert started(maker) is None
+    assert not Room.of("rundrill-none").kept_alive()
