@@ -1,8 +1,9 @@
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.checking.detection import Detector, thresholds
@@ -93,6 +94,23 @@ def test_how_the_samples_are_cut_into_batches_does_not_matter(bad, cuts):
     for begin, end in pairwise(edges):
         many.feed(every[begin:end])
     assert many.alarm == one.alarm
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 12)), max_size=12), st.sampled_from([0.999, 0.95, 0.7]))
+def test_it_fires_at_the_first_answer_with_which_a_window_holds_too_many_bad_ones(runs, ratio):
+    judged = replace(terms(Objective("read", ratio=ratio)), modes=(Mode.FRESH,), period=SECOND)
+    bad = [each for each, length in runs for _ in range(length)]
+    came = sorted((sample(n + each / 2, bad=each) for n, each in enumerate(bad)), key=lambda s: s.done)
+    limits = thresholds(judged.objectives[0], SECOND)
+
+    def too_many(known):
+        newest = max(s.scheduled for s in known)
+        late = [s.scheduled for s in known if not s.good]
+        return any(sum(newest - window < due for due in late) >= limit for window, limit in limits)
+
+    fired = next((s.done for n, s in enumerate(came) if too_many(came[: n + 1])), None)
+    assert Detector(judged, since=at(0)).feed(came) == fired
 
 
 @pytest.mark.parametrize(("rate", "runs", "most"), [(0.001, 60, 0), (0.002, 60, 0)])

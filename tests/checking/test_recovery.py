@@ -1,15 +1,17 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.checking import recovery
 from harness.checking import series as series_of
 from harness.checking.detection import Detector
 from harness.model.history import Mode
 from harness.model.objectives import Objective
-from harness.model.units import seconds
+from harness.model.units import SECOND, seconds
 from harness.model.verdict import Interval
-from tests.checking.histories import PERIOD, at, outage, samples, terms
+from tests.checking.histories import PERIOD, at, outage, sample, samples, terms
 
 W, H = seconds(5), seconds(3)
 ONE = (Mode.FRESH,)
@@ -68,6 +70,65 @@ def test_a_window_without_half_of_its_probes_proves_nothing():
     kept = [s for n, s in enumerate(samples(start=0, modes=ONE)) if n % 3 == 0]
     series = series_of.of(Objective("read"), Mode.FRESH, PERIOD, kept)
     assert recovery.earliest([series], since=at(0), window=W, hold=H) is None
+
+
+@pytest.mark.parametrize("late", [0, 0.05])
+def test_the_last_window_that_is_held_begins_exactly_one_hold_after_the_first(late):
+    six_at_the_end_of_it = (11.7 + late, 12 + late)
+    assert start(outage((0, 4 + late), six_at_the_end_of_it), end=30) == at(11.95 + late) + 1
+    six_one_probe_later = (11.75 + late, 12.05 + late)
+    assert start(outage((0, 4 + late), six_one_probe_later), end=30) == at(3.95 + late) + 1
+
+
+def test_a_hold_that_ends_between_two_probes_is_waited_for_to_its_end():
+    assert start(outage((0, 4)), end=12.0, hold=seconds(3.02)) is None
+    assert start(outage((0, 4)), end=12.05, hold=seconds(3.02)) == at(3.95) + 1
+
+
+def test_the_last_sample_alone_may_be_the_beginning_of_recovery():
+    assert start(outage((0, 19.93)), end=20, whole=False) == at(19.9) + 1
+    assert start(outage((0, 20)), end=20, whole=False) is None
+
+
+def test_a_window_of_twice_as_many_samples_as_were_due_is_counted_as_it_is():
+    half = Objective("read", ratio=0.5)
+    seen = [sample(n * 0.5, bad=n % 2 == 1) for n in range(40)]
+    series = series_of.of(half, Mode.FRESH, seconds(1), seen)
+    assert recovery.earliest([series], since=at(0), window=seconds(2), hold=0) == at(0)
+
+
+def by_the_definition(series, *, since, window, hold):
+    """The first instant at which, in every series, the first probe is good and every window of the hold holds, one by one."""
+
+    def fulfilled(one, instant):
+        first = one.first(instant)
+        if first == len(one.at) or one.bad[first] or one.settled() < one.at[first] + hold + window:
+            return False
+        return all(one.holds(s, s + window) for s in one.at[first:] if s <= one.at[first] + hold)
+
+    instants = sorted({since, *(due + 1 for one in series for due in one.at if due >= since)})
+    return next((i for i in instants if all(fulfilled(one, i) for one in series)), None)
+
+
+RUNS = st.lists(st.tuples(st.booleans(), st.integers(1, 7)), max_size=12)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(RUNS, min_size=1, max_size=3),
+    st.sampled_from([0.5, 0.75, 0.9, 0.99]),
+    st.integers(1, 8),
+    st.sampled_from([0, 1, 2.5, 4]),
+    st.integers(0, 9),
+)
+def test_the_earliest_instant_is_the_one_that_the_definition_names(runs, ratio, window, hold, since):
+    series = []
+    for phase, run in enumerate(runs):
+        bad = [each for each, length in run for _ in range(length)]
+        seen = [sample(n + phase / 4, bad=each) for n, each in enumerate(bad)]
+        series.append(series_of.of(Objective("read", ratio=ratio), Mode.FRESH, SECOND, seen))
+    asked = {"since": at(since / 2), "window": seconds(window), "hold": seconds(hold)}
+    assert recovery.earliest(series, **asked) == by_the_definition(series, **asked)
 
 
 def test_without_any_series_nothing_has_recovered():
