@@ -94,15 +94,13 @@ def _failed(series: Series, *, window: Ns, whole: bool, settled: Ns) -> list[int
     """How many of the windows that begin at the first i samples do not hold."""
     at, before, ratio = series.at, series.before, series.objective.ratio
     due = windows.probes(window, series.period)
-    limits = [windows.allowed(n, ratio) for n in range(2 * due + 2)]
     failed, end = [0], 0
     for index, start in enumerate(at):
         while end < len(at) and at[end] < start + window:
             end += 1
         n, bad = end - index, before[end] - before[index]
         over = settled >= start + window
-        limit = limits[min(n if over else due, len(limits) - 1)]
-        bad_window = bad > limit or (over and 2 * n < due) or (whole and not over)
+        bad_window = bad > windows.allowed(n if over else due, ratio) or (over and 2 * n < due) or (whole and not over)
         failed.append(failed[-1] + bad_window)
     return failed
 

@@ -199,6 +199,14 @@ def test_an_outage_that_lets_answers_through_is_bracketed_more_widely():
     assert got.onset.lo < at(0.9)
 
 
+def test_the_bracket_is_as_many_good_answers_wide_as_an_outage_so_bad_may_give_in_a_row():
+    got = found(lambda second: 1 <= second < 5 and round(second * 20) % 2 == 0)
+    # 9 of the 19 next to the edge are bad: 11 good ones in a row have probability (10 / 19) ** 11 < 0.001
+    assert got.onset == Interval(at(0.45), at(1.0))
+    assert got.at == at(4.4) + 1
+    assert got.recovered == Interval(at(4.4), at(5.45))
+
+
 @pytest.mark.parametrize(
     ("spans", "count"),
     [
