@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.checking import recovery
+from harness.checking import recovery, windows
 from harness.checking import series as series_of
 from harness.checking.detection import Detector
 from harness.model.history import Mode
@@ -97,38 +97,53 @@ def test_a_window_of_twice_as_many_samples_as_were_due_is_counted_as_it_is():
     assert recovery.earliest([series], since=at(0), window=seconds(2), hold=0) == at(0)
 
 
-def by_the_definition(series, *, since, window, hold):
-    """The first instant at which, in every series, the first probe is good and every window of the hold holds, one by one."""
+def by_the_definition(series, *, since, window, hold, whole):
+    """The first instant at which, in every series, the first probe is good and every window of the hold holds, one by one.
+    Not `whole`: windows that are not over hold as long as no more are bad in them than may be when they are."""
+
+    def holds(one, begin):
+        if begin + window <= one.settled():
+            return one.holds(begin, begin + window)
+        most = windows.allowed(windows.probes(window, one.period), one.objective.ratio)
+        return not whole and one.between(begin, begin + window)[1] <= most
 
     def fulfilled(one, instant):
         first = one.first(instant)
-        if first == len(one.at) or one.bad[first] or one.settled() < one.at[first] + hold + window:
+        if first == len(one.at) or one.bad[first]:
             return False
-        return all(one.holds(s, s + window) for s in one.at[first:] if s <= one.at[first] + hold)
+        end = one.at[first] + hold
+        return (not whole or end + window <= one.settled()) and all(holds(one, s) for s in one.at[first:] if s <= end)
 
     instants = sorted({since, *(due + 1 for one in series for due in one.at if due >= since)})
     return next((i for i in instants if all(fulfilled(one, i) for one in series)), None)
 
 
-RUNS = st.lists(st.tuples(st.booleans(), st.integers(1, 7)), max_size=12)
+RUNS = st.lists(st.tuples(st.sampled_from(["good", "good", "good", "bad", "missing"]), st.integers(1, 9)), max_size=14)
 
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.lists(RUNS, min_size=1, max_size=3),
-    st.sampled_from([0.5, 0.75, 0.9, 0.99]),
-    st.integers(1, 8),
-    st.sampled_from([0, 1, 2.5, 4]),
-    st.integers(0, 9),
+    runs=st.lists(RUNS, min_size=1, max_size=3),
+    ratio=st.sampled_from([0.5, 0.75, 0.9, 0.99]),
+    window=st.integers(1, 8),
+    hold=st.sampled_from([0, 1, 2.5, 4]),
+    since=st.integers(0, 9),
+    whole=st.booleans(),
 )
-def test_the_earliest_instant_is_the_one_that_the_definition_names(runs, ratio, window, hold, since):
+def test_the_earliest_instant_is_the_one_that_the_definition_names(*, runs, ratio, window, hold, since, whole):
     series = []
     for phase, run in enumerate(runs):
-        bad = [each for each, length in run for _ in range(length)]
-        seen = [sample(n + phase / 4, bad=each) for n, each in enumerate(bad)]
-        series.append(series_of.of(Objective("read", ratio=ratio), Mode.FRESH, SECOND, seen))
-    asked = {"since": at(since / 2), "window": seconds(window), "hold": seconds(hold)}
+        seen = [each for each, length in run for _ in range(length)]
+        kept = [sample(n + phase / 4, bad=each == "bad") for n, each in enumerate(seen) if each != "missing"]
+        series.append(series_of.of(Objective("read", ratio=ratio), Mode.FRESH, SECOND, kept))
+    asked = {"since": at(since / 2), "window": seconds(window), "hold": seconds(hold), "whole": whole}
     assert recovery.earliest(series, **asked) == by_the_definition(series, **asked)
+
+
+def test_a_window_with_half_of_its_probes_is_enough():
+    kept = [s for n, s in enumerate(samples(start=0, modes=ONE)) if n % 2 == 0]
+    series = series_of.of(Objective("read"), Mode.FRESH, PERIOD, kept)
+    assert recovery.earliest([series], since=at(0), window=W, hold=H) == at(0)
 
 
 def test_without_any_series_nothing_has_recovered():
@@ -154,6 +169,21 @@ def test_onset_and_recovery_are_bracketed_by_two_probes():
 def test_with_two_connection_modes_the_slower_one_decides():
     got = found(outage((1, 4)), pooled=outage((1, 7)))
     assert got.recovered == Interval(at(6.95), at(7.0))
+
+
+def test_the_onset_is_that_of_the_series_which_raised_the_alarm():
+    got = found(outage((0.3, 0.35)), pooled=outage((1.02, 7)))
+    assert got.onset == Interval(at(1), at(1.05))
+
+
+def test_errors_too_far_apart_to_be_one_outage_begin_with_the_one_that_raised_the_alarm():
+    judged = replace(terms(Objective("read", ratio=0.99)), modes=ONE)
+    refused = [replace(s, good=n % 40 > 0) for n, s in enumerate(samples(start=0, end=30, modes=ONE))]
+    detector = Detector(judged, since=at(0))
+    detector.feed(refused)
+    assert detector.alarm is not None
+    got = recovery.onset(series_of.every(judged, refused), detector.alarm, since=at(0))
+    assert got == Interval(at(23.95), at(24))
 
 
 def test_an_outage_that_is_there_at_the_fault_call_begins_with_it():
