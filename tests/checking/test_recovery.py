@@ -238,6 +238,36 @@ def test_the_bracket_is_as_many_good_answers_wide_as_an_outage_so_bad_may_give_i
 
 
 @pytest.mark.parametrize(
+    ("beside", "good"),
+    [
+        ("X", 1),
+        ("XXXX", 1),
+        ("X.", 1),
+        ("X.........", 1),
+        ("XXX.", 7),  # 2 of 3 beside the edge: (1 / 3) ** 7 < 0.001
+        ("XX.", 10),  # 1 of 2
+        ("XX...", 25),  # 1 of 4
+        ("XX.........", 43),  # 1 of 10, which is taken for 15 in 100
+    ],
+)
+def test_so_many_good_answers_in_a_row_tell_that_an_outage_so_bad_is_over(beside, good):
+    seen = [sample(n * 0.05, bad=each == "X") for n, each in enumerate("X" + beside + "X")]
+    series = series_of.of(Objective("read"), Mode.FRESH, PERIOD, seen)
+    assert recovery._unseen(series, 1, 1 + len(beside)) == good
+
+
+def test_a_series_without_samples_has_not_recovered_and_does_not_say_until_when_was_watched():
+    judged = terms()
+    seen = samples(outage((1, 4)), start=0, modes=ONE)
+    detector = Detector(judged, since=at(0))
+    detector.feed(seen)
+    assert detector.alarm is not None
+    got = recovery.outage(series_of.every(judged, seen), detector.alarm, judged, since=at(0))
+    assert (got.at, got.recovered, got.possible) == (None, None, at(19.95))
+    assert got.first_good == at(4)
+
+
+@pytest.mark.parametrize(
     ("spans", "count"),
     [
         ([], 0),
