@@ -176,13 +176,15 @@ def test_the_onset_is_that_of_the_series_which_raised_the_alarm():
     assert got.onset == Interval(at(1), at(1.05))
 
 
-def test_errors_too_far_apart_to_be_one_outage_begin_with_the_one_that_raised_the_alarm():
+@pytest.mark.parametrize("took", [0.005, 1])
+def test_errors_too_far_apart_to_be_one_outage_begin_with_the_one_that_raised_the_alarm(took):
     judged = replace(terms(Objective("read", ratio=0.99)), modes=ONE)
-    refused = [replace(s, good=n % 40 > 0) for n, s in enumerate(samples(start=0, end=30, modes=ONE))]
+    bad = [replace(sample(n * 2, bad=True), done=at(n * 2 + took)) for n in range(15)]
+    seen = [*bad, *(sample(n * 0.05) for n in range(600) if n % 40)]
     detector = Detector(judged, since=at(0))
-    detector.feed(refused)
+    detector.feed(seen)
     assert detector.alarm is not None
-    got = recovery.onset(series_of.every(judged, refused), detector.alarm, since=at(0))
+    got = recovery.onset(series_of.every(judged, seen), detector.alarm, since=at(0))
     assert got == Interval(at(23.95), at(24))
 
 
