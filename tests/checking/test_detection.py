@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from harness.checking.detection import Detector, thresholds
 from harness.model.history import Mode
@@ -111,6 +112,15 @@ def test_it_fires_at_the_first_answer_with_which_a_window_holds_too_many_bad_one
 
     fired = next((s.done for n, s in enumerate(came) if too_many(came[: n + 1])), None)
     assert Detector(judged, since=at(0)).feed(came) == fired
+
+
+@pytest.mark.parametrize(
+    ("ratio", "rate", "bound"), [(0.999, 0.0002, 1e-9), (0.99, 0.001, 1e-9), (0.99, 0.002, 1e-5), (0.95, 0.005, 1e-9)]
+)
+def test_a_false_alarm_in_300_seconds_is_as_rare_as_the_windows_that_could_raise_it(ratio, rate, bound):
+    windows = thresholds(Objective("read", ratio=ratio), PERIOD)
+    each = sum(binom.sf(too_many - 1, window // PERIOD, rate) for window, too_many in windows)
+    assert 6000 * each < bound
 
 
 @pytest.mark.parametrize(("rate", "runs", "most"), [(0.001, 60, 0), (0.002, 60, 0)])
