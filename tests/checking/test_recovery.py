@@ -90,6 +90,11 @@ def test_the_last_sample_alone_may_be_the_beginning_of_recovery():
     assert start(outage((0, 20)), end=20, whole=False) is None
 
 
+def test_a_window_that_is_not_over_has_failed_only_when_a_whole_one_would_have():
+    assert start(outage((0, 4), (6, 6.25)), end=8, whole=False) == at(3.95) + 1
+    assert start(outage((0, 4), (6, 6.3)), end=8, whole=False) == at(6.25) + 1
+
+
 def test_a_window_of_twice_as_many_samples_as_were_due_is_counted_as_it_is():
     half = Objective("read", ratio=0.5)
     seen = [sample(n * 0.5, bad=n % 2 == 1) for n in range(40)]
@@ -180,7 +185,8 @@ def test_the_onset_is_that_of_the_series_which_raised_the_alarm():
 def test_errors_too_far_apart_to_be_one_outage_begin_with_the_one_that_raised_the_alarm(took):
     judged = replace(terms(Objective("read", ratio=0.99)), modes=ONE)
     bad = [replace(sample(n * 2, bad=True), done=at(n * 2 + took)) for n in range(15)]
-    seen = [*bad, *(sample(n * 0.05) for n in range(600) if n % 40)]
+    until = at(24 + took)  # when the thirteenth bad answer came, which is one too many
+    seen = [s for s in (*bad, *(sample(n * 0.05) for n in range(600) if n % 40)) if s.scheduled < until]
     detector = Detector(judged, since=at(0))
     detector.feed(seen)
     assert detector.alarm is not None
