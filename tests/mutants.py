@@ -24,8 +24,8 @@ import hypothesis
 import pytest
 from _pytest.runner import runtestprotocol
 from mutmut.configuration import config as settings
+from mutmut.mutation import trampoline
 from mutmut.mutation.data import SourceFileMutationData
-from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.state import state
 from mutmut.stats import status_by_exit_code
 from mutmut.utils.file_utils import walk_mutatable_files
@@ -86,7 +86,7 @@ def _reached(items: Iterable[pytest.Item]) -> dict[str, dict[str, float]]:
     if os.fork() == 0:
         os.close(readable)
         found: dict[str, dict[str, float]] = {}
-        set_mutant_under_test("stats")
+        trampoline.set_mutant_under_test("stats")
         for item in items:
             began = process_time()
             if not _passes(item):
@@ -118,7 +118,7 @@ def _run(mutant: str, items: Sequence[pytest.Item], seconds: float) -> int:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(10 * limit)  # one that waits takes no CPU
-        set_mutant_under_test(mutant)
+        trampoline.get_mutant_under_test = lambda: mutant  # mutmut's own asks the environment at every call
         os.chdir("mutants")
         os._exit(SURVIVED if all(_passes(item) for item in items) else KILLED)
     _, ended = os.waitpid(child, 0)
