@@ -42,7 +42,9 @@ def user_class(profile: LoadProfile, seed: int) -> type[Visitor]:
     class ProfileVisitor(Visitor):
         abstract = False
         network_timeout = connection_timeout = profile.timeout / SECOND
-        tasks = [users_task(task) for task in profile.tasks for _ in range(task.weight)]  # noqa: RUF012 - locust's form
+        tasks = [  # noqa: RUF012 - locust's form
+            users_task(task, anew=profile.anew) for task in profile.tasks for _ in range(task.weight)
+        ]
 
         def on_start(self) -> None:
             """Wait for this user's phase: users that are started together must not ask together."""
@@ -63,16 +65,17 @@ def user_class(profile: LoadProfile, seed: int) -> type[Visitor]:
     return ProfileVisitor
 
 
-def users_task(task: Task) -> Callable[[Visitor], None]:
+def users_task(task: Task, *, anew: bool) -> Callable[[Visitor], None]:
     """The function that locust calls for one task."""
+    headers = {"Connection": "close"} if anew else {}
 
     def ask(user: Visitor) -> None:
         number = str(user.numbers.randint(1, 1000))
         path, body = task.path.replace("{n}", number), task.body.replace("{n}", number)
         if body:
-            user.client.post(path, data=body, headers={"Content-Type": "application/json"}, name=task.path)
+            user.client.post(path, data=body, headers={"Content-Type": "application/json", **headers}, name=task.path)
         else:
-            user.client.get(path, name=task.path)
+            user.client.get(path, headers=headers, name=task.path)
 
     return ask
 

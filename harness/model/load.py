@@ -60,13 +60,18 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class LoadProfile:
-    """Background load by locust: `users` concurrent users of `service`, each starting at most one request per `pace` ns."""
+    """Background load by locust: `users` concurrent users of `service`, each starting at most one request per `pace` ns.
+
+    Each holds on to its connection, and so to the pod that answers it; with `anew` every request has a connection of its own, as
+    where a balancer before the service spreads requests rather than connections.
+    """
 
     service: str
     tasks: tuple[Task, ...]
     users: int = 4
     pace: Ns = milliseconds(500)
     timeout: Ns = milliseconds(5000)
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,16 @@ PACE = milliseconds(100)
 
 @contextlib.asynccontextmanager
 async def worker(
-    port: int, out: Path, *, bound: Ns = seconds(30), tasks: tuple[Task, ...] = TASKS, users: int = 4, pace: Ns = PACE
+    port: int,
+    out: Path,
+    *,
+    bound: Ns = seconds(30),
+    tasks: tuple[Task, ...] = TASKS,
+    users: int = 4,
+    pace: Ns = PACE,
+    anew: bool = False,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    profile = LoadProfile("s", tasks, users=users, pace=pace)
+    profile = LoadProfile("s", tasks, users=users, pace=pace, anew=anew)
     work = LoadWork(profile=profile, host="127.0.0.1", port=port, bound=bound)
     argv = (sys.executable, "-m", "harness.load.worker", msgspec.json.encode(work).decode())
     with out.open("wb") as file:
@@ -94,6 +101,36 @@ async def test_users_that_start_together_do_not_ask_together(tmp_path: Path) -> 
     second = sorted(arrivals[8:16])
     assert second[-1] - second[0] > milliseconds(400)
     assert min(b - a for a, b in zip(second[::4], second[2::4], strict=False)) > milliseconds(50)
+
+
+@pytest.mark.parametrize("anew", [False, True])
+async def test_users_hold_on_to_their_connections_unless_each_request_is_to_have_its_own(
+    tmp_path: Path, *, anew: bool
+) -> None:
+    asked: list[int] = []
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(0)
+        mine = len(asked) - 1
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while not over.is_set():
+                closes = b"connection: close" in (await reader.readuntil(b"\r\n\r\n")).lower()
+                asked[mine] += 1
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n")
+                writer.write(b"Connection: close\r\n\r\n" if closes else b"\r\n")
+                if closes:
+                    break
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    out = tmp_path / "load.jsonl"
+    async with worker(server.sockets[0].getsockname()[1], out, tasks=(Task("/a"),), users=2, anew=anew):
+        await until(lambda: sum(asked) >= 12 and read_counts(out)[0][-1].requests >= 10)
+        over.set()
+    server.close()
+    assert read_counts(out)[0][-1].failures == 0
+    assert set(asked) == {1} if anew else len(asked) == 2
 
 
 async def test_failures_are_counted_as_such(tmp_path: Path) -> None:
