@@ -40,6 +40,23 @@ CPU: Final = 20
 MEMORY: Final = 4 << 30
 """Bytes that a mutant may ask for: one that never stops appending is to fail, and not the machine."""
 
+OF_VERDICTS: Final = {
+    "assess",
+    "comparison",
+    "evidence",
+    "gate",
+    "intervals",
+    "limits",
+    "parity",
+    "record",
+    "survival",
+    "words",
+}
+"""The modules that ask what becomes of verdicts, not how they are made."""
+
+THEIR_TESTS: Final = ("test_assess.py", "test_parity.py", "test_record.py", "test_words.py")
+"""They judge whole trials on the way: they are not asked about the modules that do so."""
+
 CHOSEN: Final = "RUNDRILL_MUTANTS"
 
 
@@ -64,7 +81,8 @@ class Mutants:
             file.load()
             for name, before in list(file.exit_code_by_key.items()):
                 if self._wanted(name, before):
-                    tests = reached.get(mangled_name_from_mutant_name(name), {})
+                    every = reached.get(mangled_name_from_mutant_name(name), {})
+                    tests = {test: took for test, took in every.items() if _asked(test, Path(file.path).stem)}
                     quickest = sorted(tests, key=lambda test: tests[test])
                     code = _run(name, [items[test] for test in quickest], 3 * sum(tests.values()))
                     file.exit_code_by_key[name] = code
@@ -105,6 +123,10 @@ def _reached(items: Iterable[pytest.Item]) -> dict[str, dict[str, float]]:
     if not told:
         pytest.exit("the tests do not pass without a mutant", returncode=1)
     return json.loads(told)
+
+
+def _asked(test: str, module: str) -> bool:
+    return module in OF_VERDICTS or not test.partition("::")[0].endswith(THEIR_TESTS)
 
 
 def _run(mutant: str, items: Sequence[pytest.Item], seconds: float) -> int:
