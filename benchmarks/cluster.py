@@ -16,13 +16,16 @@ from harness.clock import now, until
 from harness.model.topology import Cluster, Topology
 from harness.model.units import SECOND, Ns, seconds
 from harness.ports import Completed
-from harness.substrates.local import template
+from harness.running.ahead import Ahead
+from harness.substrates.local import Local, template
 from harness.substrates.local.bringing_up import environment
 from harness.substrates.local.environment import LocalEnvironment
 
 LIMIT: Ns = seconds(120)
 ROUNDS = 3
 PODS = 100
+TRIAL_S = 20
+PROGRAMS = ("etcd", "kube-apiserver", "kube-controller", "kube-scheduler", "kubelet")
 KIND = "rundrill-benchmark"
 TABLE = """["web:1"]
 command = ["{python}", "-S", "-m", "http.server", "8000"]
@@ -101,6 +104,21 @@ def memory() -> int:
     return total // 1024
 
 
+def everybody() -> list[int]:
+    """Every process that this one can see."""
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+
+
+def processes(pids: Sequence[int]) -> list[str]:
+    """Those among these that are Kubernetes' programs, by name."""
+    found: list[str] = []
+    for pid in pids:
+        with suppress(OSError):
+            name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+            found += [name] if name.startswith(PROGRAMS) else []
+    return found
+
+
 async def starts(folder: Path) -> None:
     """From nothing, and from the template."""
     for stale in template.cache().glob("kubernetes-*.tar"):
@@ -112,6 +130,18 @@ async def starts(folder: Path) -> None:
                 passed.append(up.cluster.milestones)
         tell(f"API server ready, {what}", [each["API server"] for each in passed])
         tell(f"node ready, {what}", [each["nodes"] for each in passed])
+
+
+async def ahead(folder: Path) -> None:
+    """From the trial before, during which it came up: `rundrill run --ahead`."""
+    topology, folders = Topology("bench", cluster=Cluster("", "default")), [folder / "one", folder / "next"]
+    async with Ahead(Local(), folders) as substrate:
+        folders[0].mkdir()
+        async with substrate.environment(topology, run="bench", folder=folders[0]):
+            await asyncio.sleep(TRIAL_S)
+        begun = now()
+        async with substrate.environment(topology, run="bench", folder=folders[1]):
+            tell(f"environment ready, begun {TRIAL_S} s ago beside a trial", [now() - begun])
 
 
 async def deployments(up: LocalEnvironment) -> None:
@@ -161,6 +191,7 @@ async def many(up: LocalEnvironment) -> None:
 
 async def killed(folder: Path) -> None:
     """From SIGKILL of a harness to the last of its processes."""
+    before = processes(everybody())
     argv = (sys.executable, "-m", "harness.cli", "kubernetes", "run", "--", "sh", "-c", "echo up; exec sleep 600")
     out = folder / "killed"
     child = execution.start(argv, env=os.environ, stdout=out)
@@ -171,6 +202,7 @@ async def killed(folder: Path) -> None:
     if await until(up, deadline=now() + LIMIT) is None:
         raise SystemExit("the cluster to be killed did not come up")
     below = pids(child.pid)
+    counted = [("during", processes(below))]
     begun = now()
     os.kill(child.pid, signal.SIGKILL)
 
@@ -180,6 +212,8 @@ async def killed(folder: Path) -> None:
     if await until(gone, deadline=now() + LIMIT, every=SECOND // 200) is None:
         raise SystemExit("processes live on")
     tell(f"its {len(below)} processes gone after SIGKILL of the harness", [now() - begun])
+    for when, names in (("before", before), *counted, ("after", processes(everybody()))):
+        sys.stdout.write(f"  ps {when}: {' '.join(sorted(names)) or 'none of its programs'}\n")
 
 
 async def kind() -> None:
@@ -199,6 +233,7 @@ async def main() -> None:
     try:
         sys.stdout.write(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}\n")
         await starts(folder)
+        await ahead(folder)
         async with cluster(folder) as up:
             await asyncio.sleep(10)
             sys.stdout.write(f"{'memory of an idle cluster (PSS)':60}{memory():6d} MiB\n")
