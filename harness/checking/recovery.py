@@ -128,7 +128,7 @@ def outage(series: Sequence[Series], alarm: Alarm, terms: Terms, *, since: Ns) -
     at = earliest(series, since=began.hi or since, window=rule.window, hold=rule.hold)
     bracket = None if at is None else _bracket(series, at, since=since, window=rule.window)
     possible = earliest(series, since=began.hi or since, window=rule.window, hold=rule.hold, whole=False)
-    end = max((s.at[-1] for s in series if s.at), default=since)
+    end = max(s.at[-1] for s in series if s.at)
     answers = [good for s in series if (good := _first_good(s, began.hi or since)) is not None]
     return Outage(began, at, bracket, end if possible is None else possible, max(answers, default=None))
 
@@ -141,10 +141,8 @@ def _first_good(series: Series, onset: Ns) -> Ns | None:
 
 
 def _bracket(series: Sequence[Series], instant: Ns, *, since: Ns, window: Ns) -> Interval:
-    """(last bad before, first good] around `instant`, over all series."""
+    """(last bad before, first good] around `instant`, over all series; the one that raised the alarm was bad before."""
     ends = [each for s in series if (each := _end(s, instant, since=since, window=window)) is not None]
-    if not ends:
-        return Interval(instant, instant)
     return Interval(max(lo for lo, _ in ends), max(hi for _, hi in ends))
 
 

@@ -194,6 +194,47 @@ def test_errors_too_far_apart_to_be_one_outage_begin_with_the_one_that_raised_th
     assert got == Interval(at(23.95), at(24))
 
 
+def alarmed(seen, *, since=0.0, ratio=0.95):
+    judged = replace(terms(Objective("read", ratio=ratio)), modes=ONE)
+    detector = Detector(judged, since=at(since))
+    detector.feed(seen)
+    assert detector.alarm is not None
+    return recovery.onset(series_of.every(judged, seen), detector.alarm, since=at(since))
+
+
+def refused(*, begin, end, down):
+    """Samples 50 ms apart, all answered after 5 ms."""
+    every = (sample(n * 0.05) for n in range(round(begin * 20), round(end * 20)))
+    return [replace(s, good=not down(n)) for n, s in enumerate(every)]
+
+
+def test_the_onset_is_not_before_the_instant_asked_for():
+    assert alarmed(samples(outage((1, 5)), start=0, modes=ONE), since=2) == Interval(at(2), at(2))
+
+
+def test_an_onset_at_the_second_sample_has_the_first_for_its_last_good_one():
+    assert alarmed(samples(outage((0.03, 5)), start=0, modes=ONE), since=-1) == Interval(at(0), at(0.05))
+    assert alarmed(samples(outage((0, 5)), start=0, modes=ONE), since=-1) == Interval(at(-1), at(0))
+
+
+def test_of_an_outage_that_has_just_begun_all_that_is_known_of_it_tells_how_bad_it_is():
+    seen = refused(begin=0, end=2.8, down=lambda n: n >= 40 and (n - 40) % 3 < 2)
+    # 10 of the 15 beside the first are bad: 7 good ones in a row have probability (1 / 3) ** 7 < 0.001
+    assert alarmed(seen) == Interval(at(1.65), at(2))
+
+
+def test_what_was_good_for_long_before_it_broke_has_not_recovered_before_it_broke():
+    got = found(outage((9, 12)))
+    assert got.at == at(11.95) + 1
+    assert got.possible == at(11.95) + 1
+
+
+def test_a_series_that_was_never_bad_does_not_widen_the_bracket():
+    got = found(outage(), pooled=outage((1, 7)))
+    assert got.recovered == Interval(at(6.95), at(7))
+    assert got.first_good == at(7)
+
+
 def test_an_outage_that_is_there_at_the_fault_call_begins_with_it():
     assert found(outage((0, 4))).onset == Interval(at(0), at(0))
 
@@ -217,7 +258,9 @@ def test_what_was_recovering_when_observation_ended_may_have_recovered_when_it_b
 
 
 def test_a_stray_error_long_before_the_outage_is_not_its_onset():
-    assert found(outage((0.5, 0.54), (2, 6))).onset == Interval(at(1.95), at(2))
+    got = found(outage((0.5, 0.54), (2, 6)))
+    assert got.onset == Interval(at(1.95), at(2))
+    assert got.first_good == at(6)
 
 
 def test_the_tail_of_an_outage_that_fades_out_is_within_the_bracket():
