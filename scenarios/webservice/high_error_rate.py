@@ -7,7 +7,7 @@ from harness.model.objectives import Recovery
 from harness.model.units import milliseconds, minutes, seconds
 from harness.scenario import Deviation, Scenario
 
-from .system import ANEW, BROWSE, OBJECTIVES, OPERATOR, PROBES, TRAFFIC, market, objectives
+from .system import ANEW, BROWSE, OBJECTIVES, OPERATOR, PROBES, TRAFFIC, YOUNG, market, objectives
 
 RELEASED = Scenario(
     title="A release that answers with errors",
@@ -42,9 +42,8 @@ EXHAUSTED = Scenario(
         pace=seconds(1),
         timeout=seconds(10),
     ),
-    # As long as the autoscaler needs to look again: what is scaled by hand is not there to stay until it has.
-    recovery=Recovery(rto=minutes(30), hold=seconds(20), horizon=seconds(60)),
-    caveats=(ANEW,),
+    recovery=Recovery(rto=minutes(30), horizon=seconds(40)),
+    caveats=(ANEW, YOUNG),
     period=milliseconds(100),
 )
 

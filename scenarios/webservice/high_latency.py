@@ -1,12 +1,17 @@
 """Answers take longer than a second, because there is more to do than two pods have connections for."""
 
+from dataclasses import replace
+
 from harness.faults import LoadSpike
 from harness.model.load import LoadProfile, Task
 from harness.model.objectives import Recovery
 from harness.model.units import milliseconds, minutes, seconds
-from harness.scenario import Scenario
+from harness.model.verdict import Word
+from harness.scenario import Known, Scenario
 
-from .system import ANEW, BROWSE, market, objectives
+from .system import ANEW, BROWSE, YOUNG, market, objectives
+
+_NARROW = {"KEEPALIVE": "off", "PAYMENT_LATENCY_S": "0.2", "POOL_SIZE": "1", "POOL_TIMEOUT_S": "5"}
 
 # An order holds its connection for 0.2 s, so that two pods with one connection each have room for 10 orders a second, and ten for
 # 50. Eighteen customers who order once a second want 18, and wait for one another; nobody is refused.
@@ -14,7 +19,7 @@ CROWDED = Scenario(
     title="More orders than two pods have connections for, and patience",
     runbook="runbook.md",
     procedure="high latency",
-    topology=market(KEEPALIVE="off", PAYMENT_LATENCY_S="0.2", POOL_SIZE="1", POOL_TIMEOUT_S="5"),
+    topology=market(**_NARROW),
     fault=LoadSpike(factor=6),
     probes=(BROWSE,),
     objectives=objectives(BROWSE),
@@ -25,8 +30,26 @@ CROWDED = Scenario(
         pace=seconds(1),
         timeout=seconds(10),
     ),
-    # As long as the autoscaler needs to look again: what is scaled by hand is not there to stay until it has.
-    recovery=Recovery(rto=minutes(30), hold=seconds(20), horizon=seconds(60)),
-    caveats=(ANEW,),
+    recovery=Recovery(rto=minutes(30), horizon=seconds(30)),
+    caveats=(ANEW, YOUNG),
     period=milliseconds(100),
+)
+
+# An autoscaler that has recommended two pods for longer than its window does not hesitate to go back to two: so does one without
+# a window, from its first look on.
+TAKEN_BACK = replace(
+    CROWDED,
+    title="More orders than two pods have connections for, where an autoscaler has watched for long",
+    topology=market(STABILIZATION_S="0", **_NARROW),
+    # As long as the autoscaler needs to look again, every 15 s.
+    recovery=Recovery(rto=minutes(30), hold=seconds(20), horizon=seconds(60)),
+    expect=Known(
+        word=Word.INEFFECTIVE,
+        because="the Deployment is the autoscaler's: it goes by processors, which are not what is short, and takes back what was "
+        "scaled by hand at its next look; the text would have to raise its minimum",
+    ),
+    caveats=(
+        ANEW,
+        "the autoscaler has no stabilization window here, which stands for one whose window (5 minutes) has passed",
+    ),
 )

@@ -33,6 +33,7 @@ CLUSTER = Cluster(
         ("POOL_SIZE", "5"),
         ("POOL_TIMEOUT_S", "0.8"),
         ("REPLICAS", "2"),
+        ("STABILIZATION_S", "300"),
         ("SUSPENDED", "true"),
     ),
     exposed=(Exposed("market", 8080, service="aislemarts"),),
@@ -70,6 +71,10 @@ TRAFFIC = LoadProfile(
     timeout=seconds(5),
 )
 
+YOUNG = (
+    "the autoscaler is as young as the drill, and stands by what it saw first for 5 minutes: see the drill of an old one, which "
+    "takes back what is scaled by hand"
+)
 ANEW = "each request comes over a connection of its own, as from a proxy: who keeps one to a crowded pod gains nothing"
 
 # The script that the runbook calls, as the repository of such a service has it.
