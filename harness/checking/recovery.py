@@ -7,6 +7,7 @@ begins up to `hold` later holds as well. Whether that was soon enough is asked e
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress, pairwise
 from typing import Final
 
 from harness.checking import series as series_of
@@ -170,22 +171,20 @@ def _unseen(series: Series, start: int, end: int) -> int:
     The sample at the edge is left out of the share: it is bad because the edge was put there.
     """
     bad, n = series.before[end] - series.before[start] - 1, end - start - 1
-    if n <= 0 or bad in (0, n):
+    if bad in (0, n):
         return 1
     return math.ceil(math.log(_UNSEEN) / math.log(1 - max(bad / n, _MILD)))
 
 
 def episodes(series: Sequence[Series], *, since: Ns) -> int:
     """How many runs of bad samples there were since `since`, over all series, with at least 1 s without one between them."""
-    instants = sorted(at for s in series for at, bad in zip(s.at, s.bad, strict=True) if bad and at >= since)
-    return sum(
-        1 for at, earlier in zip(instants, [None, *instants], strict=False) if earlier is None or at - earlier > SECOND
-    )
+    instants = sorted(at for s in series for at in compress(s.at, s.bad) if at >= since)
+    return bool(instants) + sum(later - at > SECOND for at, later in pairwise(instants))
 
 
 def bad_time(series: Sequence[Series], *, since: Ns, period: Ns) -> Ns:
     """The time in ns during which some series was bad: probe periods with a bad sample in them."""
-    slots = {(at - since) // period for s in series for at, bad in zip(s.at, s.bad, strict=True) if bad and at >= since}
+    slots = {(at - since) // period for s in series for at in compress(s.at, s.bad) if at >= since}
     return len(slots) * period
 
 
