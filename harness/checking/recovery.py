@@ -214,17 +214,17 @@ class RecoveryWatch:
         self._detector.feed(fresh)
         alarm, rule = self._detector.alarm, self._terms.recovery
         series = series_of.every(self._terms, self._kept)
-        if alarm is not None and self._onset is None and min(s.settled() for s in series) > alarm.newest:
+        settled = min(s.settled() for s in series)
+        if alarm is not None and self._onset is None and settled > alarm.newest:
             self._onset = onset(series, alarm, since=self._since)
         if self._onset is not None:
             since = self._onset.hi or self._since
             self._recovered = earliest(series, since=since, window=rule.window, hold=rule.hold)
-        self._forget(series)
+        self._forget(settled)
         return self._recovered
 
-    def _forget(self, series: Sequence[Series]) -> None:
+    def _forget(self, settled: Ns) -> None:
         """Until the alarm the slow window may matter; afterwards only starts whose window and hold are not over."""
-        settled = min((s.settled() for s in series), default=0)
         needed = SLOW[0] if self._onset is None else self._terms.recovery.window + self._terms.recovery.hold
         oldest = settled - needed - series_of.GRACE
         self._kept = [s for s in self._kept if s.scheduled >= oldest]

@@ -5,12 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.checking import recovery
+from harness.checking import series as series_of
+from harness.checking.detection import Detector
 from harness.checking.judge import judge
 from harness.checking.live import Watch
 from harness.checking.recovery import RecoveryWatch
 from harness.model.history import Mode
 from harness.model.objectives import Objective
-from harness.model.units import seconds
+from harness.model.units import SECOND, seconds
 from tests.checking.histories import UP, at, history, outage, sample, samples, terms
 from tests.checking.rig import KINDS, observed, programmed
 
@@ -83,6 +86,46 @@ def test_a_watch_forgets_what_cannot_matter_any_more():
     for each in sorted(samples(outage((1, 100)), start=0, end=100), key=lambda s: s.done):
         made.feed([each])
     assert len(made._kept) < 2 * 20 * 12
+
+
+SLOWLY = replace(terms(), modes=(Mode.FRESH,), period=SECOND)
+
+
+def known(samples):
+    """The onset and the recovery that follow from all samples that have come, none of them forgotten."""
+    detector = Detector(SLOWLY, since=at(0))
+    detector.feed(samples)
+    series = series_of.every(SLOWLY, samples)
+    if detector.alarm is None or min(s.settled() for s in series) <= detector.alarm.newest:
+        return None, None
+    onset = recovery.onset(series, detector.alarm, since=at(0))
+    rule = SLOWLY.recovery
+    return onset, recovery.earliest(series, since=onset.hi or 0, window=rule.window, hold=rule.hold)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 25)), min_size=3, max_size=7))
+def test_what_a_watch_has_forgotten_could_not_have_changed_what_it_says(runs):
+    bad = [each for each, length in runs for _ in range(length)]
+    came = sorted((sample(n, bad=each) for n, each in enumerate(bad)), key=lambda s: s.done)
+    live = RecoveryWatch(SLOWLY, since=at(0))
+    onset = recovered = None
+    for n, each in enumerate(came):
+        told = live.feed([each])
+        if recovered is None:
+            now, recovered = known(came[: n + 1])
+            onset = onset or now
+        assert (live._onset, told) == (onset, recovered)
+
+
+def test_a_watch_keeps_the_slow_window_until_the_alarm_and_window_and_hold_after_it():
+    live = RecoveryWatch(SLOWLY, since=at(0))
+    live.feed([sample(n) for n in range(100)])
+    live.feed([])
+    assert [s.scheduled for s in live._kept] == [at(n) for n in range(69, 100)]
+    live.feed([sample(n, bad=True) for n in range(100, 200)])
+    live.feed([sample(200, bad=True)])
+    assert [s.scheduled for s in live._kept] == [at(n) for n in range(192, 201)]
 
 
 @settings(max_examples=40, deadline=None)

@@ -180,3 +180,16 @@ def test_episodes_and_bad_time_count_from_the_instant_asked_for():
 def test_bad_time_counts_a_period_once_however_many_series_are_bad_in_it():
     series = series_of.every(terms(), samples(outage((1, 2), (4, 4.5)), start=0))
     assert recovery.bad_time(series, since=at(0), period=PERIOD) == seconds(1.5)
+
+
+def test_a_second_from_one_bad_sample_to_the_next_is_not_yet_a_second_without_one():
+    one = [series_of.of(Objective("read"), Mode.FRESH, PERIOD, samples(outage((1, 2), (2.95, 3)), start=0, modes=ONE))]
+    assert recovery.episodes(one, since=at(0)) == 1
+    two = [series_of.of(Objective("read"), Mode.FRESH, PERIOD, samples(outage((1, 2), (3, 3.05)), start=0, modes=ONE))]
+    assert recovery.episodes(two, since=at(0)) == 2
+
+
+def test_the_periods_of_bad_time_begin_at_the_instant_asked_for():
+    series = series_of.every(terms(), samples(outage((1, 1.03)), start=0))
+    assert recovery.bad_time(series, since=at(0.99), period=PERIOD) == PERIOD
+    assert recovery.bad_time(series, since=at(0.955), period=PERIOD) == 2 * PERIOD
