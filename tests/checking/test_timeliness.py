@@ -4,7 +4,7 @@ from harness.model.history import Name
 from harness.model.objectives import HumanTimes
 from harness.model.units import seconds
 from harness.model.verdict import Outcome, Status
-from tests.checking.histories import UP, history, terms
+from tests.checking.histories import UP, history, outage, terms
 
 
 def judged(acknowledge, *, down=None, arm=TREATED):
@@ -42,3 +42,19 @@ def test_that_nothing_broke_is_found_where_it_was_watched():
         finding = next(f for f in judge(told).findings if f.check == "recovery")
         assert (finding.outcome, finding.why) == (Outcome.PASSED, "no objective was broken")
         assert finding.evidence == tuple(e.index for e in told.named(Name.OBSERVED)) != ()
+
+
+def test_a_procedure_that_breaks_what_worked_is_told_to_have_done_so():
+    verdict, finding = judged(0, down=outage((2, 4)), arm=SHAM)
+    assert finding.outcome is Outcome.PASSED
+    assert finding.why.startswith("without any fault the procedure broke the objectives; service was back after 2.96 ")
+    assert judged(0, down=outage((2, 14)), arm=SHAM)[1].outcome is Outcome.FAILED
+    assert verdict.status is Status.OK
+
+
+def test_a_system_that_breaks_though_nothing_was_done_is_told_to_have_done_so():
+    finding = judged(0, down=outage((2, 4)), arm=BASELINE)[1]
+    assert finding.outcome is Outcome.FAILED
+    assert finding.why.startswith(
+        "nothing was done to the system, and it broke its objectives; service was back after "
+    )

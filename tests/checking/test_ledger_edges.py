@@ -1,0 +1,46 @@
+"""The ledger at the very edges of its definitions: one instant, one write, nothing at all."""
+
+from dataclasses import replace
+
+from harness.checking import durability
+from harness.checking.moments import moments
+from harness.model.design import BASELINE, TREATED
+from harness.model.units import milliseconds, seconds
+from harness.model.verdict import Interval, Loss
+from tests.checking.histories import history, reading, terms, with_ledger, write
+
+
+def loss(writes, *readings, arm=TREATED):
+    trial = with_ledger(history(arm, judged=terms()), writes, *readings)
+    return durability.loss(trial, moments(trial))
+
+
+def acked(*instants):
+    """Writes that are acknowledged at those seconds, each begun 5 ms before."""
+    return [write(n, second - 0.005) for n, second in enumerate(instants)]
+
+
+def test_of_a_ledger_with_nothing_amiss_every_figure_is_nothing():
+    writes = [write(n, -5 + n * 0.05) for n in range(100)]
+    gap = milliseconds(50)
+    assert loss(writes, reading(range(100))) == Loss(100, 0, Interval(0, gap), gap)
+
+
+def test_a_reading_of_what_is_no_ledger_by_the_terms_is_no_loss():
+    trial = with_ledger(history(), acked(-1), reading([]))
+    trial = replace(trial, header=replace(trial.header, terms=replace(trial.header.terms, ledger=False)))
+    assert durability.loss(trial, moments(trial)) is None
+
+
+def test_what_was_acknowledged_at_the_very_fault_call_was_acknowledged_before_it():
+    found = loss(acked(-1, 0), reading([0]))
+    assert (found.lost, found.lost_after_fault, found.rpa) == (1, 0, Interval(0, seconds(1)))
+
+
+def test_without_anything_done_the_gap_before_the_very_last_acknowledgement_counts():
+    assert loss(acked(1, 1.1, 3), reading(range(3)), arm=BASELINE).resolution == seconds(1.9)
+
+
+def test_an_acknowledgement_at_the_very_beginning_of_the_last_seconds_is_within_them():
+    assert loss(acked(-6, -5, *[-4 + n / 2 for n in range(8)]), reading(range(10))).resolution == seconds(1)
+    assert loss(acked(-8, -5, *[-4.5 + n / 2 for n in range(9)]), reading(range(11))).resolution == seconds(3)
