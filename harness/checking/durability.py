@@ -138,16 +138,17 @@ def _resolution(book: Ledger, act: Ns | None) -> Ns:
     return max(0, *(later - before for before, later in pairwise(instants)))
 
 
+def _ids(reading: Reading) -> frozenset[Id]:
+    return frozenset((row.writer, row.seq) for row in reading.rows)
+
+
 def _vanished(readings: Sequence[Reading], moments: Moments) -> set[Id]:
     """Ids that a strong read after the act saw and a later one of the same place did not."""
     gone: set[Id] = set()
     after = [r for r in readings if moments.disturbed is None or r.invoked > moments.disturbed]
     for place in {r.place for r in after}:
-        seen: set[Id] = set()
-        for reading in sorted((r for r in after if r.place == place), key=lambda r: r.invoked):
-            there = {(row.writer, row.seq) for row in reading.rows}
-            gone |= seen - there
-            seen |= there
+        there = [_ids(r) for r in sorted(after, key=lambda r: r.invoked) if r.place == place]
+        gone |= {key for earlier, later in pairwise(there) for key in earlier - later}
     return gone
 
 
@@ -155,14 +156,12 @@ def _stale(readings: Sequence[Reading], book: Ledger) -> list[Ns]:
     """Of each acknowledged write that some strong read of the primary missed and a later one saw: how long after its
     acknowledgement the last such read began. Jepsen's stable latency; a read that overlaps the write proves nothing."""
     primary = sorted((r for r in readings if r.place == PRIMARY), key=lambda r: r.invoked)
-    there = [{(row.writer, row.seq) for row in reading.rows} for reading in primary]
+    there = [_ids(reading) for reading in primary]
     found = []
     for key, write in book.writes.items():
         if write.outcome is WriteOutcome.OK:
-            last = max((n for n, ids in enumerate(there) if key in ids), default=-1)
-            missed = [
-                r.invoked - write.done for r, ids in zip(primary[: max(0, last)], there, strict=False) if key not in ids
-            ]
+            last = max((n for n, ids in enumerate(there) if key in ids), default=0)
+            missed = [primary[n].invoked - write.done for n in range(last) if key not in there[n]]
             found += [max(missed)] if missed and max(missed) > 0 else []
     return found
 
@@ -173,8 +172,7 @@ VIOLATIONS = ("duplicates", "phantoms", "corrupt", "failed_but_present", "vanish
 
 def violations(loss: Loss) -> dict[str, int]:
     """The integrity violations by kind, without those that did not happen."""
-    counts = (loss.duplicates, loss.phantoms, loss.corrupt, loss.failed_but_present, loss.vanished, loss.holes)
-    return {kind: count for kind, count in zip(VIOLATIONS, counts, strict=True) if count}
+    return {kind: count for kind in VIOLATIONS if (count := getattr(loss, kind))}
 
 
 def check(history: History, found: Loss | None) -> Iterator[Finding]:

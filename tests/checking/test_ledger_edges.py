@@ -44,3 +44,23 @@ def test_without_anything_done_the_gap_before_the_very_last_acknowledgement_coun
 def test_an_acknowledgement_at_the_very_beginning_of_the_last_seconds_is_within_them():
     assert loss(acked(-6, -5, *[-4 + n / 2 for n in range(8)]), reading(range(10))).resolution == seconds(1)
     assert loss(acked(-8, -5, *[-4.5 + n / 2 for n in range(9)]), reading(range(11))).resolution == seconds(3)
+
+
+def test_a_read_begun_at_the_very_acknowledgement_is_not_stale_and_one_after_it_is():
+    one = [write(0, 6)]
+    at_once, later = replace(reading([]), invoked=one[0].done), replace(reading([]), invoked=one[0].done + 1)
+    found = [loss(one, missed, reading([0])) for missed in (at_once, later)]
+    assert [(f.stale, f.stale_max) for f in found] == [(0, 0), (1, 1)]
+
+
+def test_of_several_readings_only_those_before_it_was_seen_can_have_missed_it():
+    one = [write(0, 6)]
+    found = loss(one, reading([], 8), reading([], 9), reading([0], 10), reading([0], 11))
+    assert (found.stale, found.stale_max) == (1, seconds(2.995))
+    assert loss(one, reading([], 8), reading([], 9)).stale == 0
+
+
+def test_a_row_that_two_later_readings_miss_has_vanished_once_and_one_that_comes_back_did_vanish():
+    writes = [write(n, -1 - n / 10) for n in range(3)]
+    seen = [reading(rows, 10 + n) for n, rows in enumerate([[0, 1, 2], [0, 1], [0], [0, 1]])]
+    assert loss(writes, *seen).vanished == 2
