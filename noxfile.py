@@ -25,7 +25,7 @@ DRILLS = (
 )
 KIND = (
     "scenarios/storefront/bad_release.py",
-    "scenarios/storefront/application_down.py:KILLED",
+    "scenarios/storefront/pool_in_cluster.py:LEAKED_FOR_LONG",
     "scenarios/inventory/slow_queries.py",
 )
 
