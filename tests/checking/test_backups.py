@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 
 from harness.checking import backups
 from harness.checking.backups import Backup, fault_at, longest_interval, loss_at, seen_by, taken, worst_case
+from harness.checking.judge import judge
 from harness.checking.moments import Moments
 from harness.model.backup import BackupPhase, BackupSchedule
 from harness.model.design import CONTROL, TREATED, Arm
 from harness.model.history import Event, History, Name, Phase
 from harness.model.units import Ns, hours, seconds
 from harness.model.verdict import Finding, Interval, Loss, Outcome
-from tests.checking.histories import at, header, terms
+from tests.checking.histories import at, header, reading, terms, with_ledger, write
+from tests.checking.histories import history as whole
 
 INTERVALS = st.integers(1, 1000)
 DURATIONS = st.integers(0, 3000)
@@ -191,3 +193,17 @@ def test_without_a_backup_or_without_a_measured_loss_nothing_is_known() -> None:
 def test_only_treated_trials_with_a_schedule_are_asked() -> None:
     assert found(None, lost(1)) == []
     assert found(SCHEDULE, lost(1), arm=CONTROL) == []
+
+
+def test_a_whole_trial_is_judged_by_its_schedule() -> None:
+    base = with_ledger(
+        whole(judged=replace(terms(rpo=60), backup=SCHEDULE)), [write(0, -2), write(1, -7)], reading([1])
+    )
+    events = sorted([*base.events, *steps((-6.4, Phase.OK, -5.9))], key=lambda e: e.at)
+    verdict = judge(replace(base, events=tuple(replace(e, index=n) for n, e in enumerate(events))))
+    assert verdict.loss is not None
+    assert (verdict.loss.lost, verdict.loss.worst_case, verdict.loss.phase) == (1, seconds(6.5), seconds(6.4))
+    [finding] = [f for f in verdict.findings if f.check == backups.CHECK]
+    assert finding.outcome is Outcome.PASSED
+    assert "6.4 s after the backup began" in finding.why
+    assert verdict.outcome is Outcome.PASSED
