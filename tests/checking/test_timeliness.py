@@ -3,8 +3,8 @@ from harness.model.design import BASELINE, SHAM, TREATED
 from harness.model.history import Name
 from harness.model.objectives import HumanTimes
 from harness.model.units import seconds
-from harness.model.verdict import Outcome, Status
-from tests.checking.histories import UP, history, outage, terms
+from harness.model.verdict import Interval, Outcome, Status
+from tests.checking.histories import UP, at, history, outage, terms
 
 
 def judged(acknowledge, *, down=None, arm=TREATED):
@@ -58,3 +58,25 @@ def test_a_system_that_breaks_though_nothing_was_done_is_told_to_have_done_so():
     assert finding.why.startswith(
         "nothing was done to the system, and it broke its objectives; service was back after "
     )
+
+
+def test_of_a_trial_in_which_nothing_broke_no_time_is_told_but_those_of_what_was_done():
+    stray = outage((2, 2.1), (9, 9.1))
+    got = judge(history(TREATED, stray)).timings
+    assert (got.onset, got.detected, got.first_good, got.recovered) == (None, None, None, None)
+    assert (got.bad_seconds, got.episodes) == (0.0, 0)
+    assert (got.call, got.felt, got.started, got.ended) == (at(0), at(0.05), at(1), at(20))
+
+
+def test_what_was_bad_is_told_to_the_period():
+    got = judge(history(TREATED, outage((0.2, 4), (6, 7.5)))).timings
+    assert (got.bad_seconds, got.episodes) == (5.3, 2)
+    assert got.recovered == Interval(at(7.4625), at(7.5125))
+    assert got.first_good == at(4.0125)
+
+
+def test_what_never_came_back_is_open_from_the_earliest_instant_that_was_not_seen_to_be_bad():
+    stuck = judge(history(TREATED, outage((0.2, 30)))).timings
+    assert stuck.recovered == Interval(at(19.9625), None)
+    coming = judge(history(TREATED, outage((0.2, 15)))).timings
+    assert coming.recovered == Interval(at(14.9625) + 1, None)
