@@ -1,5 +1,5 @@
 from harness.checking.judge import judge
-from harness.model.design import BASELINE, SHAM, TREATED
+from harness.model.design import BASELINE, CONTROL, SHAM, TREATED
 from harness.model.history import Name
 from harness.model.objectives import HumanTimes
 from harness.model.units import seconds
@@ -80,3 +80,10 @@ def test_what_never_came_back_is_open_from_the_earliest_instant_that_was_not_see
     assert stuck.recovered == Interval(at(19.9625), None)
     coming = judge(history(TREATED, outage((0.2, 15)))).timings
     assert coming.recovered == Interval(at(14.9625) + 1, None)
+
+
+def test_people_have_no_part_in_what_comes_back_by_itself_or_was_broken_by_the_procedure():
+    verdict, finding = judged(9, arm=CONTROL)
+    assert verdict.rta is not None
+    assert (verdict.rta.human, finding.outcome) == (0, Outcome.FAILED)
+    assert judged(9, down=outage((2, 4)), arm=SHAM)[1].outcome is Outcome.PASSED
