@@ -267,3 +267,10 @@ def test_each_step_is_told_at_its_own_line():
 def test_the_line_of_a_complaint_is_told_whole_wherever_it_stands(complaint):
     (only,) = findings(failed(complaint))
     assert only.why.endswith("written: bash: foo: command not found")
+
+
+def test_a_figure_that_is_no_number_is_not_counted_but_what_was_printed():
+    told = said("(0 rows)", terminated="some")
+    assert "0 sessions terminated" in findings(told, texts=["SELECT pg_terminate_backend(1)"])[0].why
+    told = said(" t\n(1 row)", terminated="0")
+    assert [f.check for f in findings(told, texts=["SELECT pg_terminate_backend(1)"])] == ["procedure"]

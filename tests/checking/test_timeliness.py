@@ -1,10 +1,10 @@
 from harness.checking.judge import judge
 from harness.model.design import BASELINE, CONTROL, SHAM, TREATED
-from harness.model.history import Name
+from harness.model.history import Name, Phase
 from harness.model.objectives import HumanTimes
 from harness.model.units import seconds
 from harness.model.verdict import Interval, Outcome, Status
-from tests.checking.histories import UP, at, history, outage, terms
+from tests.checking.histories import UP, at, history, outage, plus, terms
 
 
 def judged(acknowledge, *, down=None, arm=TREATED):
@@ -87,3 +87,12 @@ def test_people_have_no_part_in_what_comes_back_by_itself_or_was_broken_by_the_p
     assert verdict.rta is not None
     assert (verdict.rta.human, finding.outcome) == (0, Outcome.FAILED)
     assert judged(9, down=outage((2, 4)), arm=SHAM)[1].outcome is Outcome.PASSED
+
+
+def test_a_step_that_the_plan_does_not_know_takes_people_no_time():
+    people = terms(human=HumanTimes(acknowledge=0, manual=0, command=seconds(1)))
+    known = judge(history(judged=people))
+    unknown = judge(plus(history(judged=people), 1.2, Name.STEP, Phase.INVOKE, step=7))
+    assert known.rta is not None
+    assert known.rta.human == seconds(1)
+    assert unknown.rta == known.rta
