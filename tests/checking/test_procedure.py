@@ -274,3 +274,28 @@ def test_a_figure_that_is_no_number_is_not_counted_but_what_was_printed():
     assert "0 sessions terminated" in findings(told, texts=["SELECT pg_terminate_backend(1)"])[0].why
     told = said(" t\n(1 row)", terminated="0")
     assert [f.check for f in findings(told, texts=["SELECT pg_terminate_backend(1)"])] == ["procedure"]
+
+
+@pytest.mark.parametrize(
+    ("ran", "why"),
+    [
+        (failed(REFUSED), f"`SELECT 1`: the system did not answer it: {REFUSED}"),
+        (failed("no luck"), "`SELECT 1`: it failed: no luck"),
+        (failed(""), "`SELECT 1`: it failed: status 1"),
+        ({"phase": "info", "why": "killed"}, "`SELECT 1`: killed"),
+        ({"phase": "info"}, "`SELECT 1`: it did not end by itself"),
+        (said("DELETE 0"), "`SELECT 1` reports success, but it changed nothing: DELETE 0"),
+    ],
+)
+def test_what_proves_nothing_is_told_to_the_letter_with_its_event_and_its_line(ran, why):
+    made = trial(ran)
+    [event] = made.named(Name.STEP, Phase.OK, Phase.FAIL, Phase.INFO)
+    told = next(f for f in procedure.check(made, moments(made)) if f.check == procedure.STEP)
+    assert (told.why, told.outcome, told.evidence) == (why, Outcome.INCONCLUSIVE, (event.index,))
+    assert told.source == Source("runbook.md", 41)
+
+
+def test_what_is_missing_is_the_texts_mistake_where_the_fault_never_showed_and_does_not_name_it():
+    made = without(trial(failed('ERROR:  relation "carts" does not exist')), Name.FAULT, Phase.OK)
+    [told] = [f for f in procedure.check(made, moments(made)) if f.outcome is Outcome.FAILED]
+    assert told.why == '`SELECT 1` cannot work as written: ERROR:  relation "carts" does not exist'
