@@ -299,3 +299,16 @@ def test_what_is_missing_is_the_texts_mistake_where_the_fault_never_showed_and_d
     made = without(trial(failed('ERROR:  relation "carts" does not exist')), Name.FAULT, Phase.OK)
     [told] = [f for f in procedure.check(made, moments(made)) if f.outcome is Outcome.FAILED]
     assert told.why == '`SELECT 1` cannot work as written: ERROR:  relation "carts" does not exist'
+
+
+def test_sessions_that_are_told_in_words_are_counted():
+    for text in ("true", "  true"):
+        told = findings(said(text), texts=["psql -tc 'SELECT pg_terminate_backend(1)'"])
+        assert [f.check for f in told] == ["procedure"]
+
+
+def test_the_last_line_of_a_complaint_is_told_whole():
+    [told] = [f for f in findings({"phase": "fail", "status": 1, "why": "no\nsuch option: -x"}) if f.check == "step"]
+    assert told.why == "`SELECT 1`: it failed: no"
+    wrong = findings({"phase": "fail", "status": 1, "why": "usage: x\nno such option: -x"})
+    assert [f.why for f in wrong] == ["`SELECT 1` cannot work as written: no such option: -x"]
