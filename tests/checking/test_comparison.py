@@ -154,3 +154,26 @@ def test_the_spread_is_taken_over_both_arms():
     sigma = math.sqrt(float(np.log(wild).std(ddof=1)) ** 2 / 2)
     assert one.detectable == pytest.approx(detectable_ratio(sigma, 4))
     assert compare([(10, 20), (20, 20)]).detectable < math.inf
+
+
+def test_a_ratio_that_is_exactly_the_margin_without_any_spread_is_no_slower_than_it():
+    assert compare([(1, 2)] * 4, margin=2.0).outcome is Outcome.PASSED
+    assert compare([(1, 3)] * 4, margin=2.0).outcome is Outcome.FAILED
+
+
+def test_one_block_finds_no_ratio_however_large():
+    assert compare([(1, 2)]).detectable == math.inf
+
+
+def test_what_is_no_comparison_is_refused_by_what_was_expected():
+    for blocks, margin in (([], 1.25), ([(1, 2)], 1.0), ([(0, 2)], 1.25), ([(1, 2), (2, 0)], 1.25)):
+        with pytest.raises(ValueError, match=r"^expected blocks of positive times and a margin above 1$"):
+            compare(blocks, margin=margin)
+
+
+def test_without_a_seed_the_draws_are_those_of_the_first():
+    differences = [math.log(1 + n / 40) * (-1) ** (n % 3) for n in range(20)]
+    drawn = [permutation_p(differences, seed=seed) for seed in (1, 2)]
+    assert drawn[0] != drawn[1]
+    assert permutation_p(differences) == drawn[0]
+    assert compare([(1000, round(1000 * math.exp(d))) for d in differences]).p != drawn[1]
