@@ -19,13 +19,18 @@ def lacking() -> str:
     return str(trouble).splitlines()[0] if trouble else ""
 
 
-@pytest.fixture
-def kind() -> Settings:
+def wanted() -> Settings:
     """The settings of a machine that has kind; skips where it has not."""
     if reason := lacking():
         pytest.skip(reason)
     manifest = KIT / "manifests/metrics-server.yaml"
     return Settings(name=NAME, metrics_server=str(manifest) if manifest.exists() else "")
+
+
+@pytest.fixture
+def kind() -> Settings:
+    """The same, for a test."""
+    return wanted()
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -182,25 +182,6 @@ async def drilled(room: Room, administrator: Kubectl, baseline: tuple[str, ...],
     (room.folder / "drill").unlink()
 
 
-async def test_a_cluster_is_kept_if_that_is_wished_and_deleted_after_the_first_use_without(
-    kind: Settings, cache: Path
-) -> None:
-    keeping = msgspec.structs.replace(kind, keep=True)
-    with nothing_left(within=0):
-        made: list[str] = []
-        for settings in (keeping, keeping, kind):
-            users = lease.Users()
-            async with lease.leased(users, settings, wanted(settings)) as room:
-                made += [each.address for each in await docker.nodes(room.name)]
-                made += asked("docker ps -q --no-trunc --filter name=rundrill-test-control-plane")
-            await asyncio.to_thread(users.close)
-            assert not room.kept_alive()
-            assert bool(await docker.nodes(room.name)) is settings.keep
-            if settings.keep:
-                assert await lease.reap() == [], "it was to be kept"
-    assert len(set(made)) == 2, "the same container, at the same address, three times"
-
-
 UNTIL_KILLED = """
 import asyncio, sys
 from harness.substrates.kind import lease, machine
@@ -216,6 +197,47 @@ asyncio.run(main())
 """
 
 
+@asynccontextmanager
+async def until_killed() -> AsyncIterator[asyncio.subprocess.Process]:
+    """A harness that has a cluster, and says so, until it is killed."""
+    harness = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", UNTIL_KILLED, stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        yield harness
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(harness.pid, signal.SIGKILL)
+        await harness.wait()
+
+
+async def said(harness: asyncio.subprocess.Process) -> bytes:
+    assert harness.stdout
+    return await harness.stdout.readline()
+
+
+async def test_a_cluster_is_kept_if_that_is_wished_and_goes_with_the_first_harness_without_though_it_is_killed(
+    kind: Settings, cache: Path
+) -> None:
+    keeping = msgspec.structs.replace(kind, keep=True)
+    with nothing_left():
+        made: list[str] = []
+        for _ in range(2):
+            users = lease.Users()
+            async with lease.leased(users, keeping, wanted(keeping)) as room:
+                made += [each.address for each in await docker.nodes(room.name)]
+                made += asked("docker ps -q --no-trunc --filter name=rundrill-test-control-plane")
+            await asyncio.to_thread(users.close)
+            assert not room.kept_alive()
+            assert await docker.nodes(room.name)
+            assert await lease.reap() == [], "it was to be kept"
+        async with until_killed() as harness:
+            assert await said(harness) == b"up\n"
+            made += asked("docker ps -q --no-trunc --filter name=rundrill-test-control-plane")
+            os.killpg(harness.pid, signal.SIGKILL)
+    assert len(set(made)) == 2, "the same container, at the same address, and once more the same container"
+
+
 @pytest.mark.parametrize("after", [1.0, 4.0, 12.0])
 def test_a_harness_that_is_killed_while_the_cluster_comes_up_leaves_nothing(
     kind: Settings, cache: Path, after: float
@@ -227,17 +249,6 @@ def test_a_harness_that_is_killed_while_the_cluster_comes_up_leaves_nothing(
         harness.wait()
 
 
-def test_a_harness_that_is_killed_while_the_cluster_is_up_leaves_nothing(kind: Settings, cache: Path) -> None:
-    with nothing_left():
-        harness = subprocess.Popen(
-            [sys.executable, "-c", UNTIL_KILLED], stdout=subprocess.PIPE, text=True, start_new_session=True
-        )
-        assert harness.stdout
-        assert harness.stdout.readline() == "up\n"
-        os.killpg(harness.pid, signal.SIGKILL)
-        harness.communicate()
-
-
 def keeper_of(room: Room) -> int:
     """The pid of whoever holds the keeper's lock (proc_locks(5))."""
     inode = (room.folder / "keeper.lock").stat().st_ino
@@ -247,15 +258,10 @@ def keeper_of(room: Room) -> int:
 
 async def test_a_cluster_whose_keeper_was_killed_as_well_is_reaped(kind: Settings, cache: Path) -> None:
     with nothing_left():
-        harness = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", UNTIL_KILLED, stdout=subprocess.PIPE, start_new_session=True
-        )
-        assert harness.stdout
-        assert await harness.stdout.readline() == b"up\n"
-        assert await lease.reap() == [], "it is in use"
-        os.kill(keeper_of(Room.of(kind.name)), signal.SIGKILL)
-        os.killpg(harness.pid, signal.SIGKILL)
-        await harness.wait()
+        async with until_killed() as harness:
+            assert await said(harness) == b"up\n"
+            assert await lease.reap() == [], "it is in use"
+            os.kill(keeper_of(Room.of(kind.name)), signal.SIGKILL)
         assert in_docker()["containers"] == ["rundrill-test-control-plane"]
         assert await lease.reap() == ["deleted the kind cluster rundrill-test"]
     assert await lease.reap() == []

@@ -3,19 +3,22 @@
 A cluster takes half a minute to come up, and the conformance check wants two at a time: few tests, each of which asks much.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from harness import faults
+from harness.faults import kubernetes
 from harness.model.topology import Topology
 from harness.model.units import milliseconds, seconds
-from harness.ports import Environment
+from harness.ports import Environment, Stage
 from harness.running.loading import load
 from harness.substrates.kind import Kind
-from harness.substrates.kind.settings import Settings
-from harness.testing import check_substrate
+from harness.testing import check_fault, check_substrate
+from tests.substrates.kind.conftest import wanted
 from tests.substrates.kind.test_cluster import nothing_left
+from tests.testing.test_conformance import there_is_room
 
 pytestmark = [
     pytest.mark.real,
@@ -28,12 +31,14 @@ pytestmark = [
 TOPOLOGY: Topology = STOREFRONT.scenario.topology
 
 
-@pytest.fixture
-async def substrate(kind: Settings, cache: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kind]:
-    """The substrate with clusters of the test's own, which are gone afterwards."""
-    monkeypatch.setenv("RUNDRILL_KIND_NAME", kind.name)
-    monkeypatch.setenv("RUNDRILL_KIND_METRICS_SERVER", kind.metrics_server)
-    with nothing_left():
+@pytest.fixture(scope="module")
+def substrate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kind]:
+    """The substrate with clusters of these tests' own, which are gone afterwards."""
+    settings = wanted()
+    with pytest.MonkeyPatch.context() as patch, nothing_left():
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("RUNDRILL_KIND_NAME", settings.name)
+        patch.setenv("RUNDRILL_KIND_METRICS_SERVER", settings.metrics_server)
         made = Kind()
         yield made
         made.close()
@@ -88,3 +93,24 @@ async def test_operator_pods_and_probes_find_what_they_need_and_nothing_else(sub
         status, text = await said(environment, "time -p psql -h storefront-db.internal -U store_app storefront -c ''")
         assert float(text.split("real")[1].split()[0]) > 0.3
     assert not list(folder.glob("kubeconfig-*"))
+
+
+async def test_full_volumes_of_servers_and_of_pods_are_felt_and_undone_however_that_ends(
+    substrate: Kind, tmp_path: Path
+) -> None:
+    pytest.importorskip("kubernetes", reason="the Kubernetes client is not installed")
+    async with substrate.environment(TOPOLOGY, run="a-run", folder=tmp_path) as environment:
+        stage = Stage(environment, folder=tmp_path)
+
+        async def room() -> bool:
+            return await there_is_room(environment)
+
+        injection = await check_fault(faults.FillDisk(database="main", leave_kb=64), stage, intact=room)
+        assert injection.evidence["spilling"] == "53100"
+
+        async def nothing_is_filled() -> bool:
+            return '"filled": ""' in await fetched(environment, "/debug/strain")
+
+        fault = kubernetes.FillDisk(workload="deployment/backend", path="/var/spool/shop")
+        injection = await check_fault(fault, stage, intact=nothing_is_filled)
+        assert injection.evidence["free_kb"] == 0
