@@ -171,8 +171,9 @@ def commands(draft: Draft, ground: Ground) -> Iterable[Problem]:
                 source,
                 "; or ".join(("declare a Deviation", *filter(None, remedies))),
             )
+    own = {path.rpartition("/")[2] for path in draft.scenario.operator.files}
     for program, source in draft.programs:
-        if program and not ground.tool(program):
+        if program and program not in own and not ground.tool(program):
             yield Problem(
                 f"the operator's shell on the `{ground.name}` substrate has no program `{program}`",
                 source,

@@ -160,6 +160,11 @@ def test_a_program_that_the_operator_does_not_have_is_a_problem_at_its_line() ->
     assert any(line.startswith("book.md:12:") and "`tail`" in line for line in found)
 
 
+def test_a_program_among_the_operators_files_is_one_that_the_operator_has() -> None:
+    scenario = replace(SCENARIO, operator=replace(SCENARIO.operator, files={"bin/tail": "#!/bin/sh\n"}))
+    assert planned(scenario, ground=Bare(programs=frozenset({"echo"})))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
