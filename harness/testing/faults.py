@@ -1,25 +1,27 @@
 """The conformance check of faults: felt, with evidence, and undone however the scope ends."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from harness import clock
+from harness.errors import FaultError
 from harness.model.units import SECOND, Ns, seconds
 from harness.ports import Capability, Fault, Injection, Stage
 from harness.testing.conformance import NonConformance
 
 _LIMIT: Ns = seconds(60)
-_MOMENTS = (0.0, 0.25, 0.5, 0.75, 0.95)
+MOMENTS = (0.0, 0.25, 0.5, 0.75, 0.95)
 """When, as shares of what injecting takes, it is cancelled."""
 
 
-async def check_fault(
+async def check_fault(  # noqa: PLR0913 - each says another thing of how it is asked
     fault: Fault,
     stage: Stage,
     *,
     intact: Callable[[], Awaitable[bool]] | None = None,
     reversible: bool = True,
     settling: Ns = seconds(5),
+    moments: Sequence[float] = MOMENTS,
 ) -> Injection:
     """Apply `fault` to `stage` again and again, ending it in every way, and return the first injection.
 
@@ -37,18 +39,24 @@ async def check_fault(
         problems += await _intact_after(intact, "the scope was left", settling=settling)
         problems += await _error_problems(fault, stage)
         problems += await _intact_after(intact, "an error left the scope", settling=settling)
-        for share in _MOMENTS:
+        for share in moments:
             moment = round((ended - begun) * share)
             problems += await _cancellation_problems(fault, stage, moment)
             what = f"it was cancelled {moment / 1e6:.0f} ms into its injection"
             problems += await _intact_after(intact, what, settling=settling)
-        async with fault.applied_to(stage) as again:
-            if not again.felt:
-                problems.append(f"it is not felt when it is applied again: {again.why}")
+        problems += await _anew_problems(fault, stage)
         problems += await _intact_after(intact, "it was applied again and left", settling=settling)
     if problems:
         raise NonConformance([f"{fault}: {problem}" for problem in problems])
     return injection
+
+
+async def _anew_problems(fault: Fault, stage: Stage) -> list[str]:
+    try:
+        async with fault.applied_to(stage) as again:
+            return [] if again.felt else [f"it is not felt when it is applied again: {again.why}"]
+    except FaultError as error:
+        return [f"it cannot be applied again: {error}"]
 
 
 def _value_problems(fault: Fault) -> Iterator[str]:
@@ -85,6 +93,8 @@ async def _error_problems(fault: Fault, stage: Stage) -> list[str]:
             raise raised
     except _Passing as error:
         caught = error
+    except FaultError as error:
+        return [f"it cannot be applied again: {error}"]
     return [] if caught is raised else ["an error within the scope did not come out as it was"]
 
 

@@ -3,7 +3,7 @@ The `kubernetes` client reads the kubeconfig and holds the credentials. Not what
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -96,10 +96,10 @@ class Api:
 
     async def reply(self, method: str, path: str, body: Body | None = None, *, within: Ns = PATIENCE) -> Reply:
         """The answer of whatever is behind the API server's proxy at `path` (a pod, a kubelet); status 0 for none in time."""
-        return await _uninterrupted(lambda: self._exchange(method, path, body, "application/json", within))
+        return await uninterrupted(asyncio.to_thread(self._exchange, method, path, body, "application/json", within))
 
     async def _asked(self, method: str, path: str, body: Body | None, content: str) -> str:
-        said = await _uninterrupted(lambda: self._exchange(method, path, body, content, PATIENCE))
+        said = await uninterrupted(asyncio.to_thread(self._exchange, method, path, body, content, PATIENCE))
         if not 200 <= said.status < 300:
             raise ApiError(f"{method} {path}: {_reason(said)}", status=said.status)
         return said.text
@@ -125,9 +125,9 @@ class Api:
         return Reply(answer.status, answer.data.decode(errors="replace"))
 
 
-async def _uninterrupted(exchange: Callable[[], Reply]) -> Reply:
-    """Run it in a thread and see its end even if cancelled: a change that is under way must not land after its undoing."""
-    task = asyncio.ensure_future(asyncio.to_thread(exchange))
+async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Do it and see its end even if cancelled: a change that is under way must not land after its undoing."""
+    task = asyncio.ensure_future(work)
     interruption: asyncio.CancelledError | None = None
     while not task.done():
         try:
@@ -135,6 +135,7 @@ async def _uninterrupted(exchange: Callable[[], Reply]) -> Reply:
         except asyncio.CancelledError as error:
             interruption = error
     if interruption is not None:
+        task.exception()
         raise interruption
     return task.result()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness import clock
 from harness.errors import FaultError
-from harness.faults.kubernetes.api import STEP, Api, ApiError, cluster, opened
+from harness.faults.kubernetes.api import STEP, Api, ApiError, cluster, opened, uninterrupted
 from harness.faults.kubernetes.objects import Node, Pod, Pods
 from harness.faults.kubernetes.targets import InCluster, outcome
 from harness.faults.scope import undone
@@ -98,7 +98,7 @@ class KillNode(InCluster):
                 await target.set_node(self.node, NodeState.UP)
 
             async with undone(up, what=str(self)):
-                await target.set_node(self.node, NodeState.DOWN)
+                await uninterrupted(target.set_node(self.node, NodeState.DOWN))
                 answers = await _answers(api, self.node)
                 yield outcome("its kubelet still answers" if answers else "", kubelet_answers=answers, pods=pods)
 
@@ -126,9 +126,9 @@ class RestartNode(InCluster):
                 await target.set_node(self.node, NodeState.UP)
 
             async with undone(up, what=str(self)):
-                await target.set_node(self.node, NodeState.DOWN)
+                await uninterrupted(target.set_node(self.node, NodeState.DOWN))
                 answers = await _answers(api, self.node)
-                await target.set_node(self.node, NodeState.UP)
+                await uninterrupted(target.set_node(self.node, NodeState.UP))
                 yield outcome("its kubelet answered all the time" if answers else "", went_down=not answers, pods=pods)
 
 

@@ -12,6 +12,7 @@ from harness.faults.kubernetes.targets import (
     InCluster,
     Which,
     Workload,
+    ask_pod,
     outcome,
     replaced,
     same,
@@ -20,10 +21,13 @@ from harness.faults.kubernetes.targets import (
     workload,
 )
 from harness.faults.scope import undone
-from harness.model.units import Ns, seconds
+from harness.model.units import Ns, milliseconds, seconds
 from harness.ports import Injection, Stage
 
 _GOING: Ns = seconds(5)
+_CRASHING: Ns = milliseconds(200)
+"""How long a process that was told to crash may still answer."""
+
 _UNHEALTHY: Ns = seconds(10)
 """How long a probe of the kubelet's may take to fail often enough."""
 
@@ -109,13 +113,17 @@ class CrashLoop(InCluster):
             target = await workload(api, self.workload)
             victims = await target.victims(self.which)
             before = {pod.metadata.uid: pod.restarts for pod in victims}
+            told: list[Pod] = []
 
             async def well() -> None:
-                crashing = [pod for pod in await same(target, victims) if not pod.ready]
+                # The API server shows a pod ready for a while after its process has died: hence they are asked themselves.
+                await clock.sleep_until(clock.now() + _CRASHING)
+                crashing = [pod for pod in await same(target, told) if not await _answers(api, pod)]
                 await replaced(target, crashing)
 
             async with undone(well, what=str(self)):
                 for pod in victims:
+                    told.append(pod)
                     await switch(api, pod, crash=True)
 
                 async def looping() -> Sequence[Pod] | None:
@@ -132,6 +140,10 @@ class CrashLoop(InCluster):
                     ended=_said(pod.died_of for pod in there),
                     restarts=sum(pod.restarts for pod in there) - sum(before.values()),
                 )
+
+
+async def _answers(api: Api, pod: Pod) -> bool:
+    return (await ask_pod(api, pod, "/debug/strain", within=seconds(1))).status == 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,9 +68,11 @@ class MemoryHog(InCluster):
                     await clock.sleep_until(clock.now() + look * _AFTERWARDS)
                     there = [pod for pod in await target.pods() if not pod.going]
                     await switch_back(api, [pod for pod in there if pod.running], memory_mb=0)
-                    # One that was killed over it may be starting at this moment, and be no better for it than those before.
+                    # One that was killed over it may be starting at this moment, and be no better for it than those before;
+                    # and the API server shows it well for a while after.
+                    silent = [pod for pod in there if pod.metadata.uid in before and not await _state(api, pod)]
                     hurt = [pod for pod in there if pod.trouble or pod.restarts > before.get(pod.metadata.uid, 0)]
-                    await replaced(target, hurt)
+                    await replaced(target, [*silent, *hurt])
 
             async with undone(given_back, what=str(self)), _told(target, {"memory_mb": self.memory_mb}):
 

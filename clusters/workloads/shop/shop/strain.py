@@ -33,6 +33,7 @@ class Strain:
         self._leaking: asyncio.Task[None] | None = None
         self._refused = 0
         self._held: list[bytearray] = []
+        self._wanted = 0
         self._burners: list[asyncio.subprocess.Process] = []
         self._filled = ""
 
@@ -105,9 +106,10 @@ class Strain:
         }
 
     async def _hold(self, megabytes: int) -> None:
-        """Take memory, and touch it, MiB by MiB, so that the process goes on answering."""
+        """Take memory, and touch it, MiB by MiB, so that the process goes on answering, also to be told that it is less."""
+        self._wanted = megabytes
         del self._held[megabytes:]
-        while len(self._held) < megabytes:
+        while len(self._held) < self._wanted:
             self._held.append(bytearray(b"\1") * MIB)
             await asyncio.sleep(0)
 
