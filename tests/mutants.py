@@ -34,7 +34,7 @@ from mutmut.utils.format_utils import mangled_name_from_mutant_name
 SURVIVED, KILLED, UNREACHED, LATE = 0, 1, 33, 36
 """mutmut's own codes, so that its commands can read what was found."""
 
-CPU: Final = 20
+CPU: Final = 5
 """Seconds of CPU that a mutant may take beyond three times what its tests take without it; then it is killed by time."""
 
 MEMORY: Final = 4 << 30
