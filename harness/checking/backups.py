@@ -134,4 +134,6 @@ def _against(schedule: BackupSchedule, backup: Backup, rpo: Ns | None) -> tuple[
     told = f"every {show(schedule.interval)}, as in life, at worst {show(worst)} are lost"
     if rpo is None:
         return Outcome.PASSED, told
-    return (Outcome.PASSED if worst <= rpo else Outcome.FAILED), f"{told} (RPO {show(rpo)})"
+    if worst <= rpo:
+        return Outcome.PASSED, f"{told} (RPO {show(rpo)})"
+    return Outcome.FAILED, f"{told}, {show(worst - rpo)} more than the RPO of {show(rpo)}"

@@ -141,7 +141,12 @@ def found(
         (None, 0.5, Outcome.FAILED, "no schedule keeps the RPO of 500 ms"),
         (None, None, Outcome.PASSED, "neither an interval nor an RPO is stated"),
         (seconds(59), 60, Outcome.PASSED, "every 59 s, as in life, at worst 59.5 s are lost (RPO 1 min)"),
-        (seconds(60), 60, Outcome.FAILED, "every 1 min, as in life, at worst 60.5 s are lost (RPO 1 min)"),
+        (
+            seconds(60),
+            60,
+            Outcome.FAILED,
+            "every 1 min, as in life, at worst 60.5 s are lost, 500 ms more than the RPO of 1 min",
+        ),
         (hours(24), None, Outcome.PASSED, "at worst"),
     ],
 )
