@@ -34,8 +34,11 @@ from mutmut.utils.format_utils import mangled_name_from_mutant_name
 SURVIVED, KILLED, UNREACHED, LATE = 0, 1, 33, 36
 """mutmut's own codes, so that its commands can read what was found."""
 
-CPU: Final = 5
-"""Seconds of CPU that a mutant may take beyond three times what its tests take without it; then it is killed by time."""
+CPU: Final = 2
+"""Seconds of CPU that a test may take beyond three times what it takes without a mutant; then it is killed by time."""
+
+WALL: Final = 600
+"""Seconds that a mutant may take of any clock: one that waits takes no CPU."""
 
 MEMORY: Final = 4 << 30
 """Bytes that a mutant may ask for: one that never stops appending is to fail, and not the machine."""
@@ -65,7 +68,7 @@ class Mutants:
         items = {item.nodeid: item for item in session.items}
         gc.freeze()  # so that forks share what was collected
         os.chdir("..")  # mutmut's own paths begin where it was started
-        if _run("none", session.items, 3 * sum(max(each.values()) for each in reached.values())) != SURVIVED:
+        if _run("none", [(item, 2.0) for item in session.items]) != SURVIVED:
             pytest.exit("a fork without any mutant does not pass the tests: none would survive", returncode=1)
         files = [SourceFileMutationData(path=path) for path in walk_mutatable_files()]
         for file in files:
@@ -75,7 +78,7 @@ class Mutants:
                     every = reached.get(mangled_name_from_mutant_name(name), {})
                     tests = {test: took for test, took in every.items() if _asked(test, Path(file.path).stem)}
                     quickest = sorted(tests, key=lambda test: tests[test])
-                    code = _run(name, [items[test] for test in quickest], 3 * sum(tests.values()))
+                    code = _run(name, [(items[test], tests[test]) for test in quickest])
                     file.exit_code_by_key[name] = code
                     file.save()
                     if code not in (KILLED, LATE):
@@ -98,7 +101,7 @@ def _reached(items: Iterable[pytest.Item]) -> dict[str, dict[str, float]]:
         trampoline.set_mutant_under_test("stats")
         for item in items:
             began = process_time()
-            if not _passes(item):
+            if not _passes(item, within=60):
                 _say(f"{item.nodeid} fails without any mutant\n")
                 os._exit(1)
             for function in state()._stats:
@@ -121,25 +124,25 @@ def _asked(test: str, module: str) -> bool:
     return module in ASKED_ONLY_ABOUT.get(file, (module,))
 
 
-def _run(mutant: str, items: Sequence[pytest.Item], seconds: float) -> int:
-    """What becomes of it, as one of mutmut's codes. `seconds`: what its tests take, at the most, where it changes nothing."""
-    if not items:
+def _run(mutant: str, tests: Sequence[tuple[pytest.Item, float]]) -> int:
+    """What becomes of it, as one of mutmut's codes. `tests`: each with the seconds of CPU that it takes without a mutant."""
+    if not tests:
         return UNREACHED
     child = os.fork()
     if child == 0:
-        limit = int(seconds) + CPU
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(10 * limit)  # one that waits takes no CPU
+        signal.alarm(WALL)
         trampoline.get_mutant_under_test = lambda: mutant  # mutmut's own asks the environment at every call
         os.chdir("mutants")
-        os._exit(SURVIVED if all(_passes(item) for item in items) else KILLED)
+        os._exit(SURVIVED if all(_passes(item, within=3 * took + CPU) for item, took in tests) else KILLED)
     _, ended = os.waitpid(child, 0)
     return LATE if os.WIFSIGNALED(ended) else os.WEXITSTATUS(ended)
 
 
-def _passes(item: pytest.Item) -> bool:
+def _passes(item: pytest.Item, *, within: float) -> bool:
+    """Whether the test passes; a process that takes more than `within` seconds of CPU over it is ended by the system."""
+    signal.setitimer(signal.ITIMER_PROF, within)
     try:
         return not any(report.failed for report in runtestprotocol(item, log=False, nextitem=None))
     except BaseException:  # noqa: BLE001  (whatever comes out of a test is a failure of it)
