@@ -43,17 +43,16 @@ class Trials:
 
 def word_for(trials: Trials) -> tuple[Word, str]:
     """The word, and why it is that one, as a sentence."""
-    steps = (_invalid, _harmful, _broken, _ineffective, _slow, _inconclusive, _unnecessary)
-    words = (
-        Word.INVALID,
-        Word.HARMFUL,
-        Word.BROKEN,
-        Word.INEFFECTIVE,
-        Word.SLOW,
-        Word.INCONCLUSIVE,
-        Word.UNNECESSARY,
+    questions = (
+        (Word.INVALID, _invalid),
+        (Word.HARMFUL, _harmful),
+        (Word.BROKEN, _broken),
+        (Word.INEFFECTIVE, _ineffective),
+        (Word.SLOW, _slow),
+        (Word.INCONCLUSIVE, _inconclusive),
+        (Word.UNNECESSARY, _unnecessary),
     )
-    for word, question in zip(words, steps, strict=True):
+    for word, question in questions:
         why = question(trials)
         if why:
             return word, why

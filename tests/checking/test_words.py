@@ -1,5 +1,6 @@
 """The precedence of words as a table: one row, one experiment."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -316,3 +317,9 @@ def test_a_verdict_without_findings_has_no_reason():
     assert word_for(Trials((bare, down)))[1] == "no reason given (treated-1)"
     unclear_bare = Verdict("treated-1", TREATED, Outcome.INCONCLUSIVE, Status.OK, ())
     assert word_for(Trials((unclear_bare, down)))[1] == "no reason given"
+
+
+def test_a_loss_that_no_check_told_of_is_harmful_without_a_reason():
+    silent = replace(data(TREATED, PART), findings=())
+    word, why = word_for(Trials((silent, data(CONTROL, WHOLE, down=NEVER))))
+    assert (word, why) == (Word.HARMFUL, "it loses data that the control keeps: no reason given (treated-1)")
