@@ -11,13 +11,14 @@ from harness.checking.alerts import alerted, sentences
 from harness.checking.judge import judge
 from harness.checking.moments import Moments
 from harness.model.alerting import AlertCondition, Comparison, Signal
-from harness.model.design import CONTROL
+from harness.model.design import CONTROL, SHAM
 from harness.model.history import History, Mode, Sample
 from harness.model.objectives import Objective
 from harness.model.source import Source
 from harness.model.units import Ns, milliseconds, seconds
-from harness.model.verdict import Alerted
+from harness.model.verdict import Alerted, Outcome
 from tests.checking.histories import ZERO, at, header, terms
+from tests.checking.histories import history as whole
 
 READ = Objective("read")
 
@@ -208,3 +209,78 @@ def test_firing_agrees_with_a_rule_looked_at_naively(
         else:
             held = None
     assert one.delay == expected
+
+
+def both(fresh: Callable[[float], bool], pooled: Callable[[float], bool], condition: AlertCondition) -> Alerted:
+    """What became of a rule that is lasting a minute and watched for 30 s, of two series."""
+    second = tuple(replace(s, mode=Mode.POOLED) for s in sampled(pooled, end=30))
+    history = History(
+        header(CONTROL, replace(terms(READ), alerts=(condition,))), samples=sampled(fresh, end=30) + second
+    )
+    [one] = alerted(history, Moments(since=ZERO, until=at(30), steady=at(-1), call=ZERO))
+    return one
+
+
+def test_a_series_that_was_about_to_fire_speaks_before_one_that_kept_silent_and_the_earlier_before_the_later() -> None:
+    lasting = rule(0.01, lasting=60)
+    about = both(lambda _: False, lambda t: t >= 0, lasting)
+    assert (about.series, about.pending) == ("read (pooled)", milliseconds(61_550))
+    about = both(lambda t: t >= 0, lambda _: False, lasting)
+    assert (about.series, about.pending) == ("read (fresh)", milliseconds(61_550))
+    earlier = both(lambda t: t >= 9, lambda t: t >= 0, lasting)
+    assert (earlier.series, earlier.pending) == ("read (pooled)", milliseconds(61_550))
+    silent = both(lambda _: False, lambda _: False, lasting)
+    assert (silent.series, silent.delay, silent.pending) == ("read (fresh)", None, None)
+
+
+def test_what_became_of_a_rule_says_where_it_stands_and_what_was_assumed() -> None:
+    condition = replace(rule(0.01), source=Source("alerts.md", 7), assumed=True)
+    for samples in (sampled(lambda t: t >= 0), ()):
+        [one] = told(samples, condition)
+        assert (one.source, one.assumed) == (Source("alerts.md", 7), True)
+    [plain] = told(sampled(lambda t: t >= 0), rule(0.01))
+    assert (plain.source, plain.assumed) == (None, False)
+
+
+def test_a_rule_is_looked_at_up_to_the_very_end_of_observation() -> None:
+    [fired] = told(sampled(lambda t: t >= 0), rule(0.01), until=1.55)
+    assert fired.delay == milliseconds(1550)
+    [not_yet] = told(sampled(lambda t: t >= 0), rule(0.01), until=1.5499)
+    assert not_yet.delay is None
+
+
+FULL = Alerted("E", "> 1%", Source("a.md", 7), "read (fresh)", assumed=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (
+            [replace(FULL, delay=seconds(2))],
+            "the alert `E: > 1%` (a.md:7) would have fired 2.0 s after the fault call; its text names no window, 1 min was taken",
+        ),
+        (
+            [Alerted("rate > 1%", "rate > 1%", delay=seconds(2)), Alerted("rate > 1%", "rate > 1%", delay=seconds(1))],
+            "the alert `rate > 1%` would have fired 1.0 to 2.0 s after the fault call in 2 of 2 trials",
+        ),
+        (
+            [Alerted("", "rate > 1%", delay=seconds(2)), Alerted("", "rate > 1%", pending=seconds(9))],
+            "the alert `rate > 1%` would have fired 2.0 s after the fault call in 1 of 2 trials",
+        ),
+        (
+            [Alerted("", "> 1%", pending=seconds(9))],
+            "the alert `> 1%` would not have fired in what was watched; had the outage lasted, 9.0 s after the fault call",
+        ),
+        ([Alerted("", "rate > 1%"), Alerted("", "rate > 1%")], "the alert `rate > 1%` would not have fired"),
+    ],
+)
+def test_what_became_of_a_rule_is_a_sentence_to_the_letter(found: list[Alerted], said: str) -> None:
+    verdict = judge(whole())
+    assert sentences([replace(verdict, alerts=(one,)) for one in found]) == (said,)
+
+
+def test_only_trials_with_the_fault_that_count_say_what_became_of_a_rule() -> None:
+    verdict = replace(judge(whole()), alerts=(FULL,))
+    assert sentences([replace(verdict, arm=SHAM)]) == ()
+    assert sentences([replace(verdict, outcome=Outcome.INVALID)]) == ()
+    assert len(sentences([replace(verdict, arm=CONTROL)])) == 1
