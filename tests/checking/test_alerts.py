@@ -284,3 +284,8 @@ def test_only_trials_with_the_fault_that_count_say_what_became_of_a_rule() -> No
     assert sentences([replace(verdict, arm=SHAM)]) == ()
     assert sentences([replace(verdict, outcome=Outcome.INVALID)]) == ()
     assert len(sentences([replace(verdict, arm=CONTROL)])) == 1
+
+
+def test_one_answer_alone_can_be_too_many() -> None:
+    [one] = told(sampled(lambda t: t >= 0, begin=0, end=0.05), rule(0.5, window=0.5))
+    assert one.delay == seconds(1)
