@@ -64,3 +64,10 @@ def test_a_row_that_two_later_readings_miss_has_vanished_once_and_one_that_comes
     writes = [write(n, -1 - n / 10) for n in range(3)]
     seen = [reading(rows, 10 + n) for n, rows in enumerate([[0, 1, 2], [0, 1], [0], [0, 1]])]
     assert loss(writes, *seen).vanished == 2
+
+
+def test_rows_that_vanish_at_different_places_are_counted_together():
+    writes = [write(n, -1 - n / 10) for n in range(3)]
+    primary = [reading([0, 1, 2], 10), reading([1, 2], 11)]
+    standby = [reading([0, 1, 2], 10, place="standby"), reading([0, 2], 11, place="standby")]
+    assert loss(writes, *primary, *standby).vanished == 2
