@@ -20,7 +20,7 @@ from harness.checking.intervals import (
 )
 from harness.checking.record import Record
 from harness.checking.survival import Step, kaplan_meier, quantile, restricted_mean
-from harness.checking.words import INVALID_CAP
+from harness.checking.words import INVALID_CAP, SPARE
 from harness.model.design import CONTROL, TREATED, Arm
 from harness.model.objectives import Recovery
 from harness.model.units import Ns
@@ -29,9 +29,6 @@ from harness.model.verdict import Finding, Interval, Outcome, Status, Verdict
 HEALS: Final = Tier("heals", 0.2, 0.9, 0.05, 0.05, 6)
 """Does it come back without the procedure? Asked of the control arm, and of every procedure that something is left out of:
 PASS says that P(recovers) > .2, FAIL that it is < .9; two in a row decide."""
-
-SPARE: Final = 1
-"""How many treated trials may be invalid whatever their share: one, of a machine that hiccups once."""
 
 _QUANTILES: Final = (0.99, 0.95, 0.9, 0.8, 0.75, 0.5)
 

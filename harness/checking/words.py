@@ -24,6 +24,9 @@ from harness.model.verdict import Finding, Outcome, Status, Verdict, Word
 INVALID_CAP: Final = 0.2
 """The share of treated trials that may not count; above it the rest is no fair sample."""
 
+SPARE: Final = 1
+"""How many of them may not count whatever their share: one, of a machine that hiccups once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trials:
@@ -135,7 +138,7 @@ def _inconclusive(trials: Trials) -> str:
     if unclear:
         return f"{_share(unclear, treated)}{_first(unclear, Outcome.INCONCLUSIVE)}"
     tried = trials.of(TREATED)
-    if len(tried) - len(treated) > INVALID_CAP * len(tried):
+    if len(tried) - len(treated) > max(SPARE, INVALID_CAP * len(tried)):
         return (
             f"{len(tried) - len(treated)} of {len(tried)} treated trials do not count: {_first(tried, Outcome.INVALID)}"
         )

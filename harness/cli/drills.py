@@ -57,6 +57,13 @@ def run(  # noqa: PLR0913 - one parameter an option
     jobs: Annotated[
         int, typer.Option(min=1, help="Trials at a time. A trial whose instrument starves is invalid.")
     ] = 1,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            help="Run one trial of each arm once more if its instrument starved or its system was not steady. Both are kept, and"
+            " the report tells of both."
+        ),
+    ] = True,
     ahead: Annotated[
         bool,
         typer.Option(
@@ -98,7 +105,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     watcher = terminal.Terminal(
         screen, live=screen.is_terminal and not keep, terms={each.name: each.terms for each in plans}
     )
-    bench = Bench(ground, folder.name, (watcher,), keep=keep, ahead=ahead)
+    bench = Bench(ground, folder.name, (watcher,), keep=keep, ahead=ahead, replace=replace and not keep)
 
     async def all_of_them() -> list[Drill]:
         places = asyncio.Semaphore(jobs)

@@ -59,7 +59,8 @@ class Ahead:
         """The one that was begun for `folder`, or one begun now. SubstrateError if it does not come up."""
 
         def begun(folder: Path) -> _Kept:
-            self._coming.remove(folder)
+            if folder in self._coming:
+                self._coming.remove(folder)
             folder.mkdir(exist_ok=True)
             return _Kept(self._substrate.environment(topology, run=run, folder=folder, links=links))
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from harness.checking import hygiene, steady_state
 from harness.checking.assess import assess
 from harness.checking.judge import judge
 from harness.model.design import Arm, Trial
-from harness.model.history import History
-from harness.model.verdict import Assessment, Verdict
+from harness.model.history import History, Name
+from harness.model.verdict import Assessment, Outcome, Verdict
 from harness.plan import Plan
 from harness.running import store
 from harness.running.ahead import Ahead
@@ -32,12 +33,15 @@ async def run_experiment(
     plan: Plan, trials: Sequence[Trial], bench: Bench, run: Path, *, places: asyncio.Semaphore
 ) -> tuple[Assessment, tuple[History, ...]]:
     """Run `trials`, as many at a time as there are `places`, and judge them. One folder each below `run`. With `bench.ahead`
-    the environment of the next trial is brought up while one runs."""
+    the environment of the next trial is brought up while one runs. With `bench.replace` one trial of each arm that was
+    not fit to be counted is run once more, before anybody has looked at what came of it; both are kept, and told of."""
     folder = prepared(plan, run)
     ahead = Ahead(bench.substrate, [folder / trial.id for trial in trials])
     ground = replace(bench, substrate=ahead) if bench.ahead else bench
 
-    async def one(trial: Trial) -> History:
+    again = {trial.arm: _one_more(trial.arm, trials) for trial in trials} if bench.replace else {}
+
+    async def one(trial: Trial) -> tuple[History, ...]:
         async with places:
             place = folder / trial.id
             place.mkdir(exist_ok=bench.ahead)
@@ -45,15 +49,30 @@ async def run_experiment(
             verdict = judge(history)
             for reporter in bench.reporters:
                 reporter.verdict(f"{plan.name} {trial.id}", verdict)
-            return history
+        replacement = again.pop(trial.arm, None) if _unfit(history, verdict) else None
+        return (history, *(await one(replacement))) if replacement else (history,)
 
     async with ahead, asyncio.TaskGroup() as group:
         running = [group.create_task(one(trial)) for trial in trials]
-    histories = in_order(task.result() for task in running)
+    histories = in_order(history for task in running for history in task.result())
     assessment = assess_stored(stored(plan), histories)
     for reporter in bench.reporters:
         reporter.assessment(assessment)
     return assessment, histories
+
+
+def _one_more(arm: Arm, trials: Sequence[Trial]) -> Trial:
+    """A trial of `arm` beside those: its seed follows from theirs."""
+    last = max((trial for trial in trials if trial.arm == arm), key=lambda trial: trial.number)
+    return Trial(arm, last.number + 1, random.Random(last.seed).randrange(2**31))  # noqa: S311 - no secret
+
+
+def _unfit(history: History, verdict: Verdict) -> bool:
+    """Whether the instrument did not keep up, or the system was not steady to begin with, as on a machine that is busy for a
+    while. Trouble of the harness with bringing a system up, and faults that nobody felt, would only come again."""
+    checks = {hygiene.CHECK, steady_state.CHECK}
+    unfit = any(f.check in checks and f.outcome is Outcome.INVALID for f in verdict.findings)
+    return unfit and history.first(Name.HARNESS) is None
 
 
 def in_order(histories: Iterable[History]) -> tuple[History, ...]:

@@ -29,13 +29,15 @@ HORIZON = "horizon"
 class Bench:
     """What a trial is run on and watched by; the same for all trials of a run. `run` labels everything made; `keep`: the
     environment stays up after the observation until the run is interrupted; `ahead`: where one trial runs after the other, the
-    next one's environment comes up meanwhile, on a machine with CPUs to spare."""
+    next one's environment comes up meanwhile, on a machine with CPUs to spare; `replace`: of each arm one trial whose instrument
+    starved, or whose system was not steady, is run once more."""
 
     substrate: Substrate
     run: str
     reporters: Sequence[Reporter] = ()
     keep: bool = False
     ahead: bool = False
+    replace: bool = True
 
 
 async def run_trial(plan: Plan, trial: Trial, bench: Bench, folder: Path) -> History:

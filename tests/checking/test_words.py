@@ -68,7 +68,8 @@ HOLED = [n for n in range(100) if n != 50]
         ([good, heals, down], Word.INCONCLUSIVE),
         ([good, heals_perhaps, down], Word.INCONCLUSIVE),
         ([good, heals_perhaps], Word.INCONCLUSIVE),
-        ([good, good, good, unfelt, down], Word.INCONCLUSIVE),
+        ([good, unfelt, down], Word.EFFECTIVE),
+        ([good, good, good, unfelt, unfelt, down], Word.INCONCLUSIVE),
         ([unclear, down], Word.INCONCLUSIVE),
         ([cut, down], Word.INCONCLUSIVE),
         ([down], Word.INCONCLUSIVE),
@@ -207,9 +208,9 @@ def test_a_sham_that_loses_data_does_damage():
             ),
         ),
         (
-            [good, good, good, unfelt, down],
+            [good, good, good, unfelt, unfelt, down],
             (
-                "1 of 4 treated trials do not count: the target felt the fault, and the users' probes never noticed: "
+                "2 of 5 treated trials do not count: the target felt the fault, and the users' probes never noticed: "
                 "felt (sessions 20) (treated-1)"
             ),
         ),

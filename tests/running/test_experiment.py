@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from harness.clock import now
 from harness.errors import InputError, StoreError
 from harness.model.design import ARMS, BASELINE, CONTROL, SHAM, TREATED
-from harness.model.units import SECOND, seconds
+from harness.model.units import SECOND, milliseconds, seconds
 from harness.model.verdict import Outcome, Word
+from harness.ports import Capability
 from harness.reporting import files
 from harness.reporting.drill import Drill
 from harness.running import store
 from harness.running.experiment import assess_stored, run_experiment, schedule
 from harness.running.trial import Bench
 from harness.scenario import Known
-from harness.substrates.simulated import Model, Reaction
+from harness.substrates.simulated import Model, Reaction, Simulated
 from tests.running.stage import CURE, CURES, DOWN, LEDGER, Watched, ground, planned, with_recovery
 
 ARM_SETS = st.lists(st.sampled_from(ARMS), min_size=1, max_size=4, unique=True)
@@ -103,6 +104,42 @@ async def test_a_procedure_that_mends_what_does_not_heal_is_effective(tmp_path: 
 async def test_each_word_is_reached_by_the_system_that_deserves_it(tmp_path: Path, model, changes, word) -> None:
     assessment, _ = await experiment(model, tmp_path / "run", scenario=with_recovery(**changes))
     assert assessment.word is word
+
+
+class Hiccuping(Simulated):
+    """Its instrument leaves gaps in the environments of these numbers."""
+
+    def __init__(self, model: Model, *hiccups: int) -> None:
+        super().__init__(model, provides=frozenset(Capability))
+        self._fit, self._hiccups = model, hiccups
+
+    def environment(self, *args, **keywords):
+        gaps = len(self.environments) in self._hiccups
+        self.model = replace(self._fit, period=milliseconds(400)) if gaps else self._fit
+        return super().environment(*args, **keywords)
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize(
+    ("hiccups", "again", "ran", "word"),
+    [
+        ((), True, {"control-1", "treated-1"}, Word.EFFECTIVE),
+        ((0, 1), True, {"control-1", "control-2", "treated-1", "treated-2"}, Word.EFFECTIVE),
+        ((0, 1, 2, 3), True, {"control-1", "control-2", "treated-1", "treated-2"}, Word.INVALID),
+        ((0, 1), False, {"control-1", "treated-1"}, Word.INVALID),
+    ],
+    ids=["none", "one of each arm", "all", "not wished"],
+)
+async def test_one_trial_of_each_arm_that_was_unfit_is_run_once_more(tmp_path: Path, hiccups, again, ran, word) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    bench = Bench(Hiccuping(CURES, *hiccups), run.name, replace=again, ahead=again)
+    trials = schedule((CONTROL, TREATED), 1, 1)
+    assessment, histories = await run_experiment(planned(), trials, bench, run, places=asyncio.Semaphore(1))
+    assert {history.header.trial for history in histories} == ran
+    assert len({history.header.seed for history in histories}) == len(ran)
+    assert assessment.word is word
+    assert sum(arm.invalid for arm in assessment.arms) == len(hiccups)
 
 
 @pytest.mark.looptime
