@@ -17,6 +17,8 @@ from harness.model.topology import Cluster, Topology
 from harness.model.units import SECOND, Ns, seconds
 from harness.ports import Completed
 from harness.running.ahead import Ahead
+from harness.substrates import journal
+from harness.substrates.kind import machine
 from harness.substrates.local import Local, template
 from harness.substrates.local.bringing_up import environment
 from harness.substrates.local.environment import LocalEnvironment
@@ -90,8 +92,9 @@ def pids(parent: int) -> list[int]:
 
 
 def lives(pid: int) -> bool:
-    """Whether there is a process of that number."""
-    return Path(f"/proc/{pid}").exists()
+    """Whether there is a process of that number that can still do anything: one that only waits to be asked how it ended, by
+    whoever is the machine's first process, cannot."""
+    return journal.started(pid) is not None
 
 
 def memory() -> int:
@@ -219,9 +222,9 @@ async def killed(folder: Path) -> None:
 async def kind() -> None:
     """A cluster of one node of kind's, for comparison."""
     try:
-        done = await execution.run(
-            ("kind", "create", "cluster", "--name", KIND, "--wait", "120s"), env=os.environ, timeout=4 * LIMIT
-        )
+        image = await machine.newest_node_image()
+        words = ("--name", KIND, "--wait", "120s", *(("--image", image) if image else ()))
+        done = await execution.run(("kind", "create", "cluster", *words), env=os.environ, timeout=4 * LIMIT)
         tell("kind create cluster --wait", [done.took]) if done.ok else sys.stdout.write(f"kind: {done.stderr}\n")
     finally:
         await execution.run(("kind", "delete", "cluster", "--name", KIND), env=os.environ, timeout=LIMIT)
