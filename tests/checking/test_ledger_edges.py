@@ -5,9 +5,10 @@ from dataclasses import replace
 from harness.checking import durability
 from harness.checking.moments import moments
 from harness.model.design import BASELINE, TREATED
+from harness.model.history import Name, Phase
 from harness.model.units import milliseconds, seconds
-from harness.model.verdict import Interval, Loss
-from tests.checking.histories import history, reading, terms, with_ledger, write
+from harness.model.verdict import Interval, Loss, Outcome
+from tests.checking.histories import history, plus, reading, terms, with_ledger, write
 
 
 def loss(writes, *readings, arm=TREATED):
@@ -71,3 +72,29 @@ def test_rows_that_vanish_at_different_places_are_counted_together():
     primary = [reading([0, 1, 2], 10), reading([1, 2], 11)]
     standby = [reading([0, 1, 2], 10, place="standby"), reading([0, 2], 11, place="standby")]
     assert loss(writes, *primary, *standby).vanished == 2
+
+
+def checked(trial, found):
+    return [(f.check, f.outcome, f.why) for f in durability.check(trial, found)]
+
+
+def test_a_ledger_that_was_not_read_back_is_told_with_the_reason_that_was_given():
+    unread = with_ledger(history(), acked(-1))
+    told = "the ledger was not read back from the primary"
+    for trial, why in (
+        (unread, told),
+        (plus(unread, 15, Name.LEDGER, Phase.INVOKE), told),
+        (plus(unread, 15, Name.LEDGER, Phase.FAIL), f"{told}: no reason given"),
+        (plus(unread, 15, Name.LEDGER, Phase.FAIL, why="refused"), f"{told}: refused"),
+    ):
+        assert checked(trial, None) == [("durability", Outcome.INCONCLUSIVE, why)]
+
+
+def test_what_is_stored_is_told_by_the_kinds_of_what_is_wrong_with_it():
+    trial = with_ledger(history(), acked(-1))
+    whole = Loss(5, 0, Interval(0, 1), 1)
+    lost = ("durability", Outcome.PASSED, "0 of 5 acknowledged writes lost; there is no RPO to judge it by")
+    assert checked(trial, whole) == [lost, ("integrity", Outcome.PASSED, "what is stored is what was written")]
+    spoilt = replace(whole, duplicates=2, failed_but_present=1)
+    why = "what is stored is not what was written: 2 duplicates, 1 failed but present"
+    assert checked(trial, spoilt) == [lost, ("integrity", Outcome.FAILED, why)]
