@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,12 @@ STOREFRONT = Cluster(
         ("WEBHOOK_SECRET", "whsec_1"),
     ),
     exposed=(Exposed("backend", 8000),),
+    nodes=2,
 )
+
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+SPARE = "rundrill.test/spare"
+"""The taint of the workers: what is to be done to a node is done to one where nothing is but what tolerates that."""
 
 SYSTEM = Topology(
     "storefront",
@@ -82,6 +87,11 @@ class WithCluster:
     cluster: ByHand
 
 
+def spare(stage: Stage) -> Sequence[str]:
+    """The nodes that have nothing of the storefront on them."""
+    return stage.environment.cluster.nodes[1:]
+
+
 @dataclass(frozen=True)
 class Broken:
     """The storefront, as these tests look at it."""
@@ -106,10 +116,22 @@ class Broken:
 
     async def kubectl(self, *words: str) -> str:
         """What kubectl says; the namespace is the stack's."""
-        argv = ("kubectl", "--kubeconfig", str(self.stage.environment.cluster.kubeconfig), *words)
-        done = await run((*argv, "-n", self.api.namespace), env=os.environ, timeout=60 * SECOND)
-        assert done.ok, done.stderr
-        return done.stdout
+        return await kubectl(self.stage, *words, "-n", self.api.namespace)
+
+
+async def kubectl(stage: Stage, *words: str) -> str:
+    """What kubectl says of the stage's cluster."""
+    argv = ("kubectl", "--kubeconfig", str(stage.environment.cluster.kubeconfig), *words)
+    done = await run(argv, env=os.environ, timeout=60 * SECOND)
+    assert done.ok, done.stderr
+    return done.stdout
+
+
+async def set_apart(stage: Stage) -> None:
+    """Have everything on the control plane's node, and nothing on the workers."""
+    if spare(stage):
+        await kubectl(stage, "taint", "nodes", stage.environment.cluster.nodes[0], f"{CONTROL_PLANE}:NoSchedule-")
+        await kubectl(stage, "taint", "nodes", *spare(stage), f"{SPARE}=:NoExecute")
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], within: int = seconds(40)) -> None:
@@ -148,7 +170,9 @@ async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
         return
     async with AsyncExitStack() as stack:
         environment = await stack.enter_async_context(_substrate().environment(SYSTEM, run="faults", folder=folder))
-        yield Stage(environment, folder=folder)
+        stage = Stage(environment, folder=folder)
+        await set_apart(stage)
+        yield stage
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -5,7 +5,6 @@ import pytest
 from harness.errors import FaultError
 from harness.faults.kubernetes import BlockTraffic, BreakProvider
 from harness.faults.kubernetes.targets import ask_pod
-from harness.model.units import seconds
 from harness.testing import check_fault
 from tests.faults.kubernetes.conftest import Broken, eventually
 
@@ -52,17 +51,6 @@ async def test_blocked_traffic_does_not_pass_or_the_fault_says_that_nobody_enfor
         return (await order(broken))[0] == 201
 
     await eventually(passes)  # connections that hang have to be given up first
-
-
-async def test_blocking_traffic_conforms_where_it_is_enforced(broken: Broken) -> None:
-    async with BLOCKED.applied_to(broken.stage) as injection:
-        if not injection.felt:
-            pytest.skip(injection.why)
-
-    async def intact() -> bool:
-        return (await order(broken))[0] == 201
-
-    await check_fault(BLOCKED, broken.stage, intact=intact, settling=seconds(20))
 
 
 async def test_what_is_out_of_reach_already_cannot_be_blocked(broken: Broken) -> None:

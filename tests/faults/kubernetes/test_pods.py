@@ -4,8 +4,6 @@ import pytest
 
 from harness.errors import FaultError
 from harness.faults.kubernetes import CrashLoop, DeletePod, FailReadiness, KillPod, ScaleToZero
-from harness.model.units import seconds
-from harness.testing import check_fault
 from tests.faults.kubernetes.conftest import Broken, eventually
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
@@ -71,17 +69,6 @@ async def test_a_scale_of_the_operators_is_left_alone(broken: Broken) -> None:
     assert (await broken.workload()).was.spec.replicas == 3
     await broken.kubectl("scale", BACKEND, "--replicas=2")
     await broken.settled()
-
-
-async def test_scaling_to_zero_conforms(broken: Broken) -> None:
-    async def intact() -> bool:
-        return (await broken.workload()).was.spec.replicas == 2 and await broken.well()
-
-    await check_fault(ScaleToZero(workload=BACKEND), broken.stage, intact=intact, settling=seconds(30))
-
-
-async def test_failing_readiness_conforms(broken: Broken) -> None:
-    await check_fault(FailReadiness(workload=BACKEND), broken.stage, intact=broken.well, settling=seconds(30))
 
 
 async def test_a_workload_that_is_not_there_is_an_error_that_names_those_that_are(broken: Broken) -> None:

@@ -7,8 +7,6 @@ import pytest
 from harness.errors import FaultError
 from harness.faults.kubernetes import BadImage, BadRelease
 from harness.faults.kubernetes.targets import ask_pod
-from harness.model.units import seconds
-from harness.testing import check_fault
 from tests.faults.kubernetes.conftest import Broken
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
@@ -60,14 +58,6 @@ async def test_an_image_that_cannot_be_had_is_an_image_pull_error(broken: Broken
         assert injection.evidence["state"] in {"ErrImagePull", "ImagePullBackOff"}
     await broken.settled()
     assert await image(broken) == "shop:1.0"
-
-
-async def test_a_bad_release_conforms(broken: Broken) -> None:
-    async def intact() -> bool:
-        return await image(broken) == "shop:1.0" and await broken.well()
-
-    fault = BadRelease(workload=BACKEND, image="shop:2.0-slow")
-    await check_fault(fault, broken.stage, intact=intact, settling=seconds(40))
 
 
 async def test_history_has_the_bad_release_and_the_good_ones(broken: Broken) -> None:

@@ -8,7 +8,6 @@ import pytest
 from harness.errors import FaultError
 from harness.faults.kubernetes import BreakSelector, WrongConfig
 from harness.faults.kubernetes.targets import ask_pod
-from harness.model.units import seconds
 from harness.testing import check_fault
 from tests.faults.kubernetes.conftest import Broken, eventually
 
@@ -69,13 +68,6 @@ async def test_a_key_that_was_not_there_is_gone_afterwards(broken: Broken) -> No
         assert injection.felt
         assert injection.evidence["before"] is None
     assert "FEATURE_NEW" not in await broken.kubectl("get", "configmap", "backend-config", "-o", "yaml")
-
-
-async def test_a_wrong_value_conforms(broken: Broken) -> None:
-    async def intact() -> bool:
-        return await secret(broken) == "whsec_1" and await broken.well()
-
-    await check_fault(SECRET, broken.stage, intact=intact, settling=seconds(40))
 
 
 async def test_a_service_without_endpoints_has_them_again(broken: Broken) -> None:

@@ -21,7 +21,7 @@ TOPOLOGY = Topology("store", databases=(DATABASE,), workloads=(API,))
 Bring = Callable[..., AbstractAsyncContextManager[Environment]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def containers() -> Containers:
     """The substrate, where it can be had."""
     found = Containers()

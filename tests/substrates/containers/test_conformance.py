@@ -1,10 +1,12 @@
 """The containers substrate keeps to its port, and every fault is felt and undone there however it ends."""
 
 import os
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from harness.faults import (
     ExhaustConnections,
@@ -17,7 +19,7 @@ from harness.faults import (
     Reset,
 )
 from harness.model.units import milliseconds, minutes
-from harness.ports import Capability, Fault, Stage
+from harness.ports import Fault, Stage
 from harness.substrates.containers import Containers
 from harness.testing import check_fault, check_substrate
 from tests.faults.conftest import DATABASE
@@ -54,21 +56,29 @@ DEFAULT = {
 """Those that ask most of containers; the others take minutes more."""
 
 
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def up(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """One environment for all of them: a fault that is undone leaves nothing for the next."""
+    folder = tmp_path_factory.mktemp("faults")
+    topology = replace(TOPOLOGY, databases=(replace(DATABASE, movable_clock=True),))
+    async with containers.environment(topology, run="faults", folder=folder, links=frozenset({"main"})) as environment:
+        yield Stage(environment, folder=folder)
+
+
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("fault", "intact"), FAULTS, ids=[str(fault) for fault, _ in FAULTS])
 async def test_a_fault_is_felt_in_containers_and_undone_however_it_ends(
-    fault: Fault, intact: Intact, containers: Containers, tmp_path: Path
+    fault: Fault, intact: Intact, containers: Containers, up: Stage
 ) -> None:
     if str(fault) not in DEFAULT and os.environ.get("RUNDRILL_PROOF") != "full":
         pytest.skip("set RUNDRILL_PROOF=full to hold every fault to its port in containers")
-    topology = replace(TOPOLOGY, databases=(replace(DATABASE, movable_clock=Capability.CLOCK in fault.needs),))
-    async with containers.environment(topology, run="faults", folder=tmp_path, links=fault.links) as environment:
 
-        async def asked() -> bool:
-            return await intact(environment)
+    async def asked() -> bool:
+        return await intact(up.environment)
 
-        assert await asked()
-        injection = await check_fault(fault, Stage(environment, folder=tmp_path), intact=asked)
-        assert injection.felt
+    assert await asked()
+    injection = await check_fault(fault, up, intact=asked)
+    assert injection.felt
 
 
 async def test_data_that_are_lost_in_a_container_stay_lost(containers: Containers, tmp_path: Path) -> None:
