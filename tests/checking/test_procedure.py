@@ -302,7 +302,7 @@ def test_what_is_missing_is_the_texts_mistake_where_the_fault_never_showed_and_d
 
 
 def test_sessions_that_are_told_in_words_are_counted():
-    for text in ("true", "  true"):
+    for text in ("true\n(1 row)", " t\n true\n(2 rows)"):
         told = findings(said(text), texts=["psql -tc 'SELECT pg_terminate_backend(1)'"])
         assert [f.check for f in told] == ["procedure"]
 
