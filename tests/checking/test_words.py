@@ -324,3 +324,11 @@ def test_a_loss_that_no_check_told_of_is_harmful_without_a_reason():
     silent = replace(data(TREATED, PART), findings=())
     word, why = word_for(Trials((silent, data(CONTROL, WHOLE, down=NEVER))))
     assert (word, why) == (Word.HARMFUL, "it loses data that the control keeps: no reason given (treated-1)")
+
+
+def test_all_that_failed_in_a_trial_is_told_of_it():
+    both = data(TREATED, HOLED, rpo=0), data(CONTROL, HOLED, rpo=0, down=NEVER)
+    word, why = word_for(Trials(both, rpo=0))
+    assert word is Word.INEFFECTIVE
+    assert "1 of 100 acknowledged writes lost" in why
+    assert why.endswith("; what is stored is not what was written: 1 holes (treated-1)")
