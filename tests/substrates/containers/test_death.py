@@ -42,6 +42,7 @@ asyncio.run(main())
 INSTANTS = 20 if os.environ.get("RUNDRILL_PROOF") == "full" else 5
 WITHIN = 10 * SECOND
 COMING_UP_S = 6.0
+AT_A_TIME = 4
 
 
 def left(run: str) -> list[str]:
@@ -90,19 +91,33 @@ async def said(harness: "subprocess.Popen[bytes]", line: bytes) -> None:
     assert await asyncio.to_thread(harness.stdout.readline) == line
 
 
-@pytest.mark.parametrize("number", range(INSTANTS))
-async def test_a_killed_harness_leaves_nothing_in_docker(containers: Containers, tmp_path: Path, number: int) -> None:
-    run = f"killed{os.getpid()}n{number}"
+async def test_a_killed_harness_leaves_nothing_in_docker(containers: Containers, tmp_path: Path) -> None:
+    run = f"killed{os.getpid()}"
     with started(tmp_path, run) as harness:
         await said(harness, b"begun\n")
-        if number:
-            await asyncio.sleep(random.Random(number).uniform(0.1, COMING_UP_S))
-        else:
-            await said(harness, b"up\n")
-            assert len(left(run)) == 6
+        await said(harness, b"up\n")
+        assert len(left(run)) == 6
         below = descendants(harness.pid)
     assert await gone(run, below) == []
     assert not any("container" in line for line in reap(tmp_path))
+
+
+async def test_nor_does_one_that_is_killed_at_any_instant_while_it_brings_an_environment_up(
+    containers: Containers, tmp_path: Path
+) -> None:
+    places = asyncio.Semaphore(AT_A_TIME)
+
+    async def killed(number: int) -> list[str]:
+        run, folder = f"killed{os.getpid()}n{number}", tmp_path / str(number)
+        folder.mkdir()
+        async with places:
+            with started(folder, run) as harness:
+                await said(harness, b"begun\n")
+                await asyncio.sleep(random.Random(number).uniform(0.1, COMING_UP_S))
+                below = descendants(harness.pid)
+            return await gone(run, below) + [line for line in reap(folder) if "container" in line]
+
+    assert [line for found in await asyncio.gather(*map(killed, range(1, INSTANTS))) for line in found] == []
 
 
 async def test_an_interrupted_harness_leaves_nothing_in_docker(containers: Containers, tmp_path: Path) -> None:

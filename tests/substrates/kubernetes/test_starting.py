@@ -1,9 +1,12 @@
 """How clusters start: cold once, then from the template; and what is said when they cannot."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from harness.clock import now
 from harness.errors import SubstrateError
 from harness.model.topology import Cluster, Topology
 from harness.model.units import SECOND
@@ -11,12 +14,14 @@ from harness.substrates import manifests
 from harness.substrates.local.bringing_up import environment
 from harness.substrates.local.environment import LocalEnvironment
 from harness.substrates.local.kubernetes import applying, binaries
+from harness.substrates.local.kubernetes.applying import Applying
+from harness.substrates.local.kubernetes.connection import connect
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 BARE = Topology("bare", cluster=Cluster("", "default"))
 
-CRASHING = """
+DEPLOYMENT = """
 apiVersion: apps/v1
 kind: Deployment
 metadata: { name: api }
@@ -75,33 +80,66 @@ async def test_a_template_that_is_spoilt_is_made_again(
     assert kept.stat().st_size > 20_000
 
 
-async def test_pods_that_do_not_get_ready_are_named_with_the_end_of_their_logs(
-    programs: binaries.Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stacks = tmp_path / "stacks"
-    (stacks / "site").mkdir(parents=True)
-    (stacks / "site" / "api.yaml").write_text(CRASHING)
-    table = stacks / "images.toml"
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def bare(
+    programs_of_the_module: binaries.Binaries, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[LocalEnvironment]:
+    """A cluster for stacks that do not come up: each is deleted before the next."""
+    folder = tmp_path_factory.mktemp("bare")
+    table = folder / "images.toml"
     table.write_text("""["api:1"]\ncommand = ["{python}", "-c", "raise SystemExit('no settings, no service')"]\n""")
-    monkeypatch.setattr(manifests, "stacks", lambda: stacks)
-    monkeypatch.setattr(applying, "PATIENCE", 8 * SECOND)
-    topology = Topology("site", cluster=Cluster("site", "shop"))
+    async with environment(BARE, run="test", folder=folder, tables=(table,)) as up:
+        yield up
+
+
+@pytest.fixture
+def stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the stack `site`."""
+    monkeypatch.setattr(manifests, "stacks", lambda: tmp_path)
+    (tmp_path / "site").mkdir()
+    return tmp_path / "site"
+
+
+async def trouble(up: LocalEnvironment) -> str:
+    """What is said when that stack is applied."""
+    site = up.cluster._site
+    api, _ = await connect(site)
     with pytest.raises(SubstrateError) as caught:
-        async with environment(topology, run="test", folder=tmp_path, tables=(table,)):
-            pass
-    told = str(caught.value)
-    assert "stack 'site' is not ready after 8 s" in told
+        await Applying(site, api, Cluster("site", "default")).stack()
+    await up.operate(("kubectl", "delete", "deployments", "--all", "--now"), timeout=30 * SECOND)
+    return str(caught.value)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_pods_that_do_not_get_ready_are_named_with_the_end_of_their_logs(
+    bare: LocalEnvironment, stacks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (stacks / "api.yaml").write_text(DEPLOYMENT)
+    monkeypatch.setattr(applying, "PATIENCE", 6 * SECOND)
+    told = await trouble(bare)
+    assert "stack 'site' is not ready after 6 s" in told
     assert "pod api-" in told
     assert "no settings, no service" in told
 
 
-async def test_a_manifest_that_kubectl_refuses_ends_it_with_kubectls_words(
-    programs: binaries.Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_image_that_nobody_has_is_told_at_once_with_its_name_and_the_remedy(
+    bare: LocalEnvironment, stacks: Path
 ) -> None:
-    stacks = tmp_path / "stacks"
-    (stacks / "site").mkdir(parents=True)
-    (stacks / "site" / "10-wrong.yaml").write_text("apiVersion: v1\nkind: Sevice\nmetadata: { name: x }\n")
-    monkeypatch.setattr(manifests, "stacks", lambda: stacks)
-    with pytest.raises(SubstrateError, match=r'10-wrong.yaml.*no matches for kind "Sevice"'):
-        async with environment(Topology("site", cluster=Cluster("site", "shop")), run="test", folder=tmp_path):
-            pass
+    (stacks / "api.yaml").write_text(DEPLOYMENT.replace("api:1", "api:9"))
+    begun = now()
+    told = await trouble(bare)
+    assert now() - begun < 15 * SECOND
+    assert "stack 'site': the image api:9 of pod api-" in told
+    assert "cannot be had (ErrImagePull: " in told or "cannot be had (ImagePullBackOff: " in told
+    assert "say what it is in an image.toml" in told
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_manifest_that_kubectl_refuses_ends_it_with_kubectls_words(
+    bare: LocalEnvironment, stacks: Path
+) -> None:
+    (stacks / "10-wrong.yaml").write_text("apiVersion: v1\nkind: Sevice\nmetadata: { name: x }\n")
+    told = await trouble(bare)
+    assert "10-wrong.yaml" in told
+    assert 'no matches for kind "Sevice"' in told
