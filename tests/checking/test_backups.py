@@ -200,6 +200,21 @@ def test_only_treated_trials_with_a_schedule_are_asked() -> None:
     assert found(SCHEDULE, lost(1), arm=CONTROL) == []
 
 
+def test_what_is_found_of_a_backup_is_told_to_the_letter_with_the_events_of_its_commands() -> None:
+    unknown = (Outcome.INCONCLUSIVE, "the preparation took no backup to its end")
+    failed = steps((-6.4, Phase.FAIL, -5.9))
+    assert found(SCHEDULE, lost(1), events=failed) == [Finding("backup", *unknown, (0, 1))]
+    assert found(SCHEDULE, None, events=()) == [Finding("backup", *unknown, ())]
+    why = "what was lost was not measured"
+    assert found(SCHEDULE, None) == [Finding("backup", Outcome.INCONCLUSIVE, why, (0, 1))]
+    why = (
+        "writes acknowledged 7 s before the fault call are lost, and the backup began only 6.4 s before it: it does not hold"
+        " all that it should"
+    )
+    assert found(SCHEDULE, lost(7)) == [Finding("backup", Outcome.FAILED, why, (0, 1))]
+    assert [(f.check, f.evidence) for f in found(SCHEDULE, lost(6.3))] == [("backup", (0, 1))]
+
+
 def test_a_whole_trial_is_judged_by_its_schedule() -> None:
     base = with_ledger(
         whole(judged=replace(terms(rpo=60), backup=SCHEDULE)), [write(0, -2), write(1, -7)], reading([1])
