@@ -215,6 +215,23 @@ def test_what_is_found_of_a_backup_is_told_to_the_letter_with_the_events_of_its_
     assert [(f.check, f.evidence) for f in found(SCHEDULE, lost(6.3))] == [("backup", (0, 1))]
 
 
+@pytest.mark.parametrize(
+    ("before", "where"),
+    [(6.3, "just before the next would have been durable"), (6.29, "at some point of the schedule")],
+)
+def test_a_fault_within_two_edges_of_the_worst_phase_is_called_the_worst(before: float, where: str) -> None:
+    [finding] = found(SCHEDULE, lost(2), events=steps((-before, Phase.OK, 0.5 - before)))
+    assert f" after the backup began, {where}: 2 s of writes are lost" in finding.why
+
+
+def test_a_worst_case_that_is_exactly_the_rpo_keeps_it() -> None:
+    exactly = replace(SCHEDULE, interval=seconds(59.5))
+    [finding] = found(exactly, lost(6.3))
+    assert finding.outcome is Outcome.PASSED
+    [unstated] = found(SCHEDULE, lost(6.3), rpo=None)
+    assert unstated.why.endswith("; neither an interval nor an RPO is stated")
+
+
 def test_a_whole_trial_is_judged_by_its_schedule() -> None:
     base = with_ledger(
         whole(judged=replace(terms(rpo=60), backup=SCHEDULE)), [write(0, -2), write(1, -7)], reading([1])
