@@ -332,3 +332,8 @@ def test_all_that_failed_in_a_trial_is_told_of_it():
     assert word is Word.INEFFECTIVE
     assert "1 of 100 acknowledged writes lost" in why
     assert why.endswith("; what is stored is not what was written: 1 holes (treated-1)")
+
+
+def test_of_many_trials_a_fifth_may_not_count():
+    assert word_for(Trials((*[good] * 9, unfelt, unfelt, down)))[0] is Word.EFFECTIVE
+    assert word_for(Trials((*[good] * 7, unfelt, unfelt, down)))[0] is Word.INCONCLUSIVE
