@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checking.judge import judge
-from harness.checking.record import Place, percentile, record_of, since, watched
+from harness.checking.record import Place, Ran, Watched, Worker, percentile, record_of, since, watched
 from harness.model.design import BASELINE, TREATED
 from harness.model.history import Event, History, Mode, Name, Phase
 from harness.model.objectives import Objective
@@ -164,3 +164,104 @@ def test_the_instant_of_the_call_and_the_latency_that_is_asked_for_count() -> No
     one = replace(first, scheduled=ZERO, sent=ZERO, done=ZERO + seconds(1), good=True)
     found = watched(history(samples=(one,)), Objective("read", within=seconds(1)), Mode.FRESH, ZERO)
     assert (found.n, found.bad) == (1, 0)
+
+
+def test_what_an_instrument_does_not_say_is_nothing_and_what_is_no_number_neither() -> None:
+    whole = {
+        "worker": "prober",
+        "asked": 1,
+        "dropped": 2,
+        "lag_p99_ns": 3,
+        "lag_max_ns": 4,
+        "lag_p50_ns": 5,
+        "saturated": 6,
+    }
+    told = (whole, {}, {"worker": "load", "asked": "many"})
+    extra = tuple(Event(90 + n, at(21), "harness", Phase.INFO, Name.INSTRUMENT, data) for n, data in enumerate(told))
+    plain = tuple(e for e in events(observed=20) if e.name is not Name.INSTRUMENT)
+    assert made(history(events=(*plain, *extra))).workers == (
+        Worker("prober", 1, 2, 3, 4, 5, 6),
+        Worker("", 0, 0, 0, 0, 0, 0),
+        Worker("load", 0, 0, 0, 0, 0, 0),
+    )
+
+
+def test_an_environment_without_a_name_has_none_and_of_one_that_is_not_told_the_caller_knows() -> None:
+    plain = tuple(e for e in events(observed=20) if e.name is not Name.ENVIRONMENT)
+    beside = replace(PLACE, environment="env-of-the-caller")
+
+    def place(*told: Event) -> Place:
+        of = history(events=(*plain, *told))
+        return record_of(of, judge(of), cell="shop/pool", block=2, place=beside).place
+
+    assert place() == beside
+    assert place(Event(90, at(-9), "harness", Phase.OK, Name.ENVIRONMENT, {})) == PLACE
+    failed = Event(90, at(-9), "harness", Phase.FAIL, Name.ENVIRONMENT, {"id": "env-8"})
+    assert place(failed) == beside
+
+
+def test_a_step_that_is_not_numbered_is_told_as_none_of_the_plan() -> None:
+    steps = (
+        Event(70, at(2), "operator", Phase.INVOKE, Name.STEP, {"step": "two"}),
+        Event(71, at(3), "operator", Phase.FAIL, Name.STEP, {"step": "two", "status": "killed"}),
+    )
+    others = tuple(e for e in events(observed=20) if e.name is not Name.STEP)
+    assert made(history(events=(*others, *steps))).steps == (Ran(-1, seconds(2), seconds(3), Phase.FAIL, None),)
+
+
+def test_a_history_in_which_nothing_happened_took_no_time() -> None:
+    verdict = judge(history())
+    begun = Event(0, header().monotonic, "harness", Phase.INVOKE, Name.TRIAL)
+    earlier = replace(begun, at=begun.at - 1)
+    for log in ((), (begun,), (earlier,)):
+        assert record_of(history(events=log), verdict, cell="c", block=1, place=PLACE).took == 0
+
+
+def test_without_an_objective_the_whole_28_days_are_the_budget() -> None:
+    verdict = replace(judge(history()), timings=Timings(bad_seconds=28 * 24 * 36))
+    bare = history(header=header(TREATED, replace(terms(), objectives=())))
+    assert record_of(bare, verdict, cell="c", block=1, place=PLACE).budget == pytest.approx(1)
+
+
+def test_every_instant_of_the_timeline_is_moved_and_nothing_else() -> None:
+    told = Timings(
+        call=20,
+        felt=21,
+        onset=Interval(22, 23),
+        detected=24,
+        started=25,
+        first_good=26,
+        recovered=Interval(27, 28),
+        redundant=29,
+        ended=30,
+        bad_seconds=31,
+        episodes=32,
+    )
+    assert since(told, 20) == Timings(
+        call=0,
+        felt=1,
+        onset=Interval(2, 3),
+        detected=4,
+        started=5,
+        first_good=6,
+        recovered=Interval(7, 8),
+        redundant=9,
+        ended=10,
+        bad_seconds=31,
+        episodes=32,
+    )
+
+
+def test_what_is_told_of_an_indicator_is_told_to_the_letter() -> None:
+    objective = Objective("read", ratio=0.9, within=seconds(1))
+    seen = tuple(replace(s, indicator="read") for s in history().samples if at(-1) <= s.scheduled < at(2))
+    of = history(header=header(TREATED, terms(objective)), samples=seen)
+    kept = [s for s in seen if s.mode is Mode.POOLED and s.scheduled >= at(1)]
+    found = watched(of, objective, Mode.POOLED, at(1))
+    assert found == Watched("read", Mode.POOLED, 0.9, len(kept), 20, *[milliseconds(3)] * 3, seconds(5), 10)
+    assert len(kept) == 20
+
+
+def test_of_one_value_every_percentile_is_that_value() -> None:
+    assert [percentile([7], q) for q in (0.0, 0.5, 1.0)] == [7, 7, 7]
+    assert [percentile([7, 8], q) for q in (0.0, 0.5, 0.51)] == [7, 7, 8]
