@@ -215,6 +215,10 @@ def test_too_few_or_equal_times_have_no_autocorrelation() -> None:
     assert autocorrelation([1.0] * 6) is None
 
 
+def test_times_that_hardly_differ_have_an_autocorrelation_all_the_same() -> None:
+    assert autocorrelation([1.0, 1.1, 1.2, 1.3]) == pytest.approx(0.25)
+
+
 def test_every_figure_of_a_mixed_log_is_its_own() -> None:
     records = [
         record(number=1, rta=4, loss=lost(1, rpa=0.5)),
