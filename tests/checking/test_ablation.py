@@ -44,6 +44,8 @@ def test_success_decides_first(whole, without, effect) -> None:
         (7, 4, Effect.SLOWS),
         (4, 6, Effect.NOTHING),
         (6, 4, Effect.NOTHING),
+        (4, 6.025, Effect.NOTHING),
+        (6.025, 4, Effect.NOTHING),
     ],
 )
 def test_speed_is_told_only_where_it_is_plain_to_see(before, after, effect) -> None:
