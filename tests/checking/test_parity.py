@@ -112,3 +112,64 @@ def test_times_are_medians_of_what_the_histories_say() -> None:
 def test_an_environment_that_never_came_up_has_no_times() -> None:
     down = tuple(without(each, Name.ENVIRONMENT, Phase.INVOKE) for each in trials(times=1))
     assert side("kind", down).times == Times(None, None, None, None)
+
+
+def test_what_was_compared_is_passed_on() -> None:
+    one, other = side("local", trials()), side("kind", trials(times=1))
+    parity = compare(one, other)
+    assert (parity.scenario, parity.one, parity.other) == ("shop/pool", one, other)
+
+
+def test_what_settles_nothing_on_either_side_is_told_of_both() -> None:
+    never_steady = trials(without(history(TREATED, FOUR_SECONDS, judged=terms(steps=STEPS)), Name.STEADY))
+    why = side("local", never_steady).assessment.why
+    assert held(never_steady, never_steady).why == f"local says invalid: {why}; kind says invalid: {why}"
+
+
+def mixed(*treated: History) -> tuple[History, ...]:
+    """One trial of each history, and a control."""
+    numbered = [replace(h, header=replace(h.header, trial=f"treated-{n}")) for n, h in enumerate(treated, 1)]
+    return (*numbered, history(CONTROL, NEVER, judged=terms(steps=STEPS)))
+
+
+def good() -> History:
+    return history(TREATED, FOUR_SECONDS, judged=terms(steps=STEPS), ran=({}, {}))
+
+
+def test_trials_that_do_not_count_do_not_hide_that_an_arm_ended_otherwise() -> None:
+    unsteady = without(good(), Name.STEADY)
+    parity = held(mixed(good(), unsteady), mixed(ineffective(), unsteady))
+    assert parity.differences == ("the treated arm recovered in time in 1 of 1 and 0 of 1 trials",)
+
+
+def test_an_arm_that_ends_now_so_now_so_on_both_sides_is_no_difference() -> None:
+    pair = mixed(good(), ineffective())
+    assert held(pair, pair).differences == ()
+
+
+def test_a_side_without_trials_has_no_steps() -> None:
+    assert held((), ()).steps == ()
+    assert [(s.one, s.other) for s in held((), trials(times=1)).steps] == [("not seen", "ok ×1"), ("not seen", "ok ×1")]
+
+
+def test_the_steps_are_those_of_the_plan_however_few_trials_there_are() -> None:
+    only = (good(),)
+    assert [pair.source for pair in held(only, ()).steps] == ["runbook.md:41", "runbook.md:42"]
+
+
+def test_all_that_became_of_a_step_is_told_with_how_often() -> None:
+    told: tuple[dict[str, Scalar], ...] = ({"phase": "fail", "status": 7}, {"phase": "fail"})
+    failing = history(TREATED, FOUR_SECONDS, judged=terms(steps=STEPS), ran=told)
+    first, second = held(mixed(good(), failing, good()), mixed(good())).steps
+    assert first.one == "failed (7) ×1, ok ×2"
+    assert second.one == "failed ×1, ok ×2"
+
+
+def test_a_step_run_again_is_what_it_was_at_last() -> None:
+    retried = plus(good(), 2, Name.STEP, Phase.FAIL, step=0, status=3)
+    assert held(mixed(retried), mixed(good())).steps[0].one == "failed (3) ×1"
+
+
+def test_kinds_of_end_are_told_apart_whatever_is_in_them() -> None:
+    assert not StepPair("r:1", "x", "failed (1) ×2, ok ×1", "failed (1) ×2, failed ×1").alike
+    assert StepPair("r:1", "x", "failed (1) ×2, ok ×1", "failed (1) ×1, ok ×2").alike
