@@ -4,10 +4,11 @@ import pytest
 
 from harness.checking.assess import assess, summary
 from harness.checking.judge import judge
+from harness.checking.limits import limits as limits_of
 from harness.model.design import BASELINE, CONTROL, SHAM, TREATED
 from harness.model.objectives import HumanTimes
 from harness.model.units import seconds
-from harness.model.verdict import ArmSummary, Interval, Outcome, Status, Verdict, Word
+from harness.model.verdict import ArmSummary, Finding, Interval, Outcome, Status, Verdict, Word
 from tests.checking.histories import history, outage, reading, terms, with_ledger, write
 
 BACK, NEVER, FINE = outage((0.2, 4)), outage((0.2, 30)), outage()
@@ -262,3 +263,30 @@ def test_nobodys_time_is_added_to_a_control_that_heals():
     quick = terms(rto=9, human=people)
     assert assessed(history(judged=judged), history(CONTROL, BACK, judged=judged)).word is Word.UNNECESSARY
     assert judge(history(CONTROL, BACK, judged=quick)).status is Status.OK
+
+
+def test_what_the_backups_schedule_loses_at_worst_is_told_once_and_of_treated_trials_that_count() -> None:
+    def trial(arm, outcome, found, why):
+        return Verdict("t", arm, outcome, Status.OK, (Finding("backup", found, why),))
+
+    told = bounds(
+        [GOOD],
+        [
+            trial(CONTROL, Outcome.PASSED, Outcome.PASSED, "of the control"),
+            trial(TREATED, Outcome.INVALID, Outcome.PASSED, "of one that does not count"),
+            trial(TREATED, Outcome.FAILED, Outcome.FAILED, "too much, which is told elsewhere"),
+            trial(TREATED, Outcome.PASSED, Outcome.PASSED, "at worst 1 h"),
+            trial(TREATED, Outcome.PASSED, Outcome.PASSED, "at worst 2 h"),
+        ],
+    )
+    assert "at worst 1 h" in told
+    assert not any(other in told for other in ("of the control", "of one that does not count", "at worst 2 h"))
+    assert not any("told elsewhere" in limit for limit in told)
+
+
+def bounds(histories, verdicts):
+    return limits_of(verdicts, histories, word=Word.EFFECTIVE, rta=Interval(1, 2))
+
+
+def test_a_time_without_a_treated_trial_is_nobodys() -> None:
+    assert not any("people" in limit for limit in bounds([DOWN], [judge(DOWN)]))
