@@ -41,6 +41,11 @@ def test_a_fit_instrument_tells_its_figures():
     assert clean(replace(base, samples=base.samples[-1:]))[0].outcome is Outcome.INVALID
 
 
+def test_an_instrument_that_had_nothing_to_measure_tells_no_figures():
+    never_steady = without(replace(history(), samples=()), Name.STEADY)
+    assert clean(never_steady) == [Finding("hygiene", Outcome.PASSED, "0 samples")]
+
+
 @pytest.mark.parametrize(("count", "fit"), [(10, True), (11, False)])
 def test_one_sample_in_a_hundred_may_lag_by_more_than_a_period(count, fit):
     base = replace(history(), samples=tuple(s for s in history().samples if at(-5) <= s.scheduled < at(20)))
