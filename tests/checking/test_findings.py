@@ -9,7 +9,7 @@ from harness.checking.judge import judge
 from harness.checking.moments import moments
 from harness.checking.timeliness import since
 from harness.model.design import BASELINE, CONTROL, SHAM, TREATED
-from harness.model.history import Name, Phase
+from harness.model.history import Mode, Name, Phase
 from harness.model.objectives import HumanTimes
 from harness.model.units import milliseconds, seconds
 from harness.model.verdict import Finding, Interval, Outcome, Status
@@ -68,6 +68,12 @@ def test_a_silent_prober_tells_for_how_long():
     ]
     ended = tuple(s for s in base.samples if s.scheduled < at(15))
     assert clean(replace(base, samples=ended))[0].why == "no samples of `read` (fresh) in the last 5.0 s"
+
+
+@pytest.mark.parametrize(("last", "fit"), [(17.75, True), (17.7, False)])
+def test_the_last_answers_may_be_missing_for_as_long_as_they_may_take_and_five_periods(last, fit):
+    kept = tuple(s for s in history().samples if s.mode is not Mode.FRESH or s.scheduled <= at(last))
+    assert (clean(replace(history(), samples=kept))[0].outcome is Outcome.PASSED) is fit
 
 
 def test_an_indicator_asked_once_is_told_to_have_ended():

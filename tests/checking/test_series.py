@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from harness.checking import series as series_of
 from harness.model.history import Mode
 from harness.model.objectives import Objective
@@ -97,3 +99,17 @@ def test_probes_that_came_a_little_unevenly_leave_no_gap():
 def test_one_sample_is_enough_where_one_was_due():
     assert series_of.enough(1, PERIOD, PERIOD)
     assert not series_of.enough(0, 0, PERIOD)
+
+
+def test_probes_half_a_period_late_leave_no_gap_and_those_later_do():
+    def settled(late):
+        seen = [sample(n * 0.05 + (late if n >= 50 else 0), mode=Mode.FRESH) for n in range(60)]
+        return series_of.of(Objective("read"), Mode.FRESH, PERIOD, seen).settled()
+
+    assert settled(0.025) == at(3.025)
+    assert settled(0.026) == at(2.5)
+
+
+def test_a_sample_due_when_the_clock_begins_is_taken():
+    first = replace(sample(0), scheduled=0)
+    assert [found.at for found in series_of.every(terms(), [first])] == [(0,), ()]

@@ -118,6 +118,19 @@ def test_a_lenient_objective_needs_few_probes():
     assert not windows.resolves(0, 0.5)
 
 
+def test_no_probe_shows_nothing_however_little_is_asked_and_one_may_show_enough():
+    assert not windows.resolves(0, 0.5, limit=1)
+    assert windows.smallest_window(0.5, limit=0.3) == 1
+
+
+@pytest.mark.parametrize(("n", "ratio", "larger"), [(900, 0.999, "healthy_rejected"), (1, 0.5, "degraded_accepted")])
+def test_as_many_wrong_answers_as_are_allowed_are_not_too_many(n, ratio, larger):
+    limit = max(windows.healthy_rejected(n, ratio), windows.degraded_accepted(n, ratio))
+    assert limit == getattr(windows, larger)(n, ratio)
+    assert windows.resolves(n, ratio, limit=limit)
+    assert not windows.resolves(n, ratio, limit=limit * 0.999)
+
+
 def test_what_cannot_be_seen_is_told_with_window_and_period():
     why = windows.refusal(Objective("read"), window=0, period=seconds(1))
     assert why == "the objective on `read` cannot be seen in a window of 0 s with a probe every 1 s"
