@@ -8,7 +8,7 @@ from harness.checking.limits import limits as limits_of
 from harness.model.design import BASELINE, CONTROL, SHAM, TREATED
 from harness.model.objectives import HumanTimes
 from harness.model.units import seconds
-from harness.model.verdict import ArmSummary, Finding, Interval, Outcome, Status, Verdict, Word
+from harness.model.verdict import Alerted, ArmSummary, Finding, Interval, Outcome, Status, Verdict, Word
 from tests.checking.histories import history, outage, reading, terms, with_ledger, write
 
 BACK, NEVER, FINE = outage((0.2, 4)), outage((0.2, 30)), outage()
@@ -290,3 +290,9 @@ def bounds(histories, verdicts):
 
 def test_a_time_without_a_treated_trial_is_nobodys() -> None:
     assert not any("people" in limit for limit in bounds([DOWN], [judge(DOWN)]))
+
+
+def test_what_would_have_become_of_the_alerts_is_told_beside_it() -> None:
+    told = replace(judge(GOOD), alerts=(Alerted("", "rate > 1%", delay=seconds(2)),))
+    assert assess("x", [told], [GOOD]).alerts == ("the alert `rate > 1%` would have fired 2.0 s after the fault call",)
+    assert assessed(GOOD).alerts == ()
