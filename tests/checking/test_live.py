@@ -201,3 +201,26 @@ def test_as_many_bad_samples_as_are_allowed_are_no_reason():
     made = Watch(terms(), since=at(0), fault=False)
     made.feed(sorted(samples(outage((0, 0.05), (3, 3.2)), start=0, end=5.0), key=lambda s: s.done))
     assert made.unsteady() == ""
+
+
+def test_a_window_that_is_just_over_is_whole():
+    assert watch(end=5.0).steady_since() == at(0)
+
+
+def test_what_was_steady_once_is_not_steady_later_for_what_came_since():
+    made = watch(end=6)
+    for begin in (6, 20, 40):
+        made.feed(samples(outage((18, 30)), start=begin, end=begin + 14))
+        assert made.steady_since() == at(0)
+
+
+def test_an_unsteady_watch_keeps_the_window_and_the_time_an_answer_may_still_take():
+    made = Watch(SLOWLY, since=at(0), fault=False)
+    made.feed([sample(n, bad=True) for n in range(100)])
+    assert [s.scheduled for s in made._kept] == [at(n) for n in range(94, 100)]
+
+
+def test_without_an_objective_nothing_is_steady_and_nothing_is_the_reason():
+    made = Watch(replace(terms(), objectives=()), since=at(0), fault=False)
+    made.feed(samples(start=0, end=10))
+    assert (made.steady_since(), made.unsteady()) == (None, "")
