@@ -150,7 +150,7 @@ def _spans(history: History) -> tuple[Ns | None, Ns | None, Ns | None]:
     over = history.first(Name.TRIAL, Phase.OK)
     if begun is None or up is None:
         return None, None, None
-    last = max((event.at for event in history.events if event is not over), default=up.at)
+    last = max(event.at for event in history.events if event is not over)
     return up.at - begun.at, last - up.at, over.at - last if over else None
 
 

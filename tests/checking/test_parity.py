@@ -173,3 +173,8 @@ def test_a_step_run_again_is_what_it_was_at_last() -> None:
 def test_kinds_of_end_are_told_apart_whatever_is_in_them() -> None:
     assert not StepPair("r:1", "x", "failed (1) ×2, ok ×1", "failed (1) ×2, failed ×1").alike
     assert StepPair("r:1", "x", "failed (1) ×2, ok ×1", "failed (1) ×1, ok ×2").alike
+
+
+def test_of_a_trial_that_was_cut_off_nobody_saw_the_environment_go() -> None:
+    cut = tuple(without(each, Name.TRIAL, Phase.OK) for each in trials(times=1))
+    assert side("kind", cut).times == Times(seconds(2.9), seconds(27.1), None, seconds(2.9))
