@@ -9,6 +9,7 @@ import pytest
 asyncio.set_event_loop(None)
 
 FULL = os.environ.get("RUNDRILL_PROOF") == "full"
+in_full = pytest.mark.skipif(not FULL, reason="set RUNDRILL_PROOF=full (nox -s proof): others like it run always")
 _FIGURES = pytest.StashKey[list[str]]()
 
 

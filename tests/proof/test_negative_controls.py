@@ -22,6 +22,7 @@ from harness.running.trial import Bench, run_trial
 from harness.scenario import Scenario
 from harness.substrates.local import Local
 from harness.substrates.local.machine import isolation
+from tests.proof.conftest import in_full
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -73,7 +74,9 @@ async def drilled(
     raise AssertionError([f.why for f in verdict.findings])
 
 
-@pytest.mark.parametrize("database", [DATABASE, UNSAFE], ids=["durable", "synchronous_commit=off"])
+@pytest.mark.parametrize(
+    "database", [pytest.param(DATABASE, id="durable", marks=in_full), pytest.param(UNSAFE, id="synchronous_commit=off")]
+)
 async def test_a_procedure_that_brings_a_lossy_database_back_in_time_is_ineffective_and_a_durable_one_effective(
     tmp_path: Path, figure, database: Postgres
 ) -> None:
@@ -95,9 +98,9 @@ async def test_a_procedure_that_brings_a_lossy_database_back_in_time_is_ineffect
 @pytest.mark.parametrize(
     ("command", "word"),
     [
-        ("true", Word.INEFFECTIVE),
+        pytest.param("true", Word.INEFFECTIVE, marks=in_full),
         ("service postgresql status", Word.INEFFECTIVE),
-        ("ls --no-such-option", Word.BROKEN),
+        pytest.param("ls --no-such-option", Word.BROKEN, marks=in_full),
     ],
 )
 async def test_a_procedure_that_does_not_mend_it_fails(tmp_path: Path, command: str, word: Word) -> None:

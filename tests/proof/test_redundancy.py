@@ -19,6 +19,7 @@ from harness.runbooks import parse
 from harness.running.trial import Bench, run_trial
 from harness.scenario import Scenario
 from harness.substrates.local import Local
+from tests.proof.conftest import in_full
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -115,6 +116,7 @@ async def test_an_objective_that_is_missed_fails_the_trial_though_service_was_ba
     assert verdict.outcome is Outcome.FAILED
 
 
+@in_full
 async def test_nobody_starts_the_primary_and_redundancy_stays_lost(tmp_path: Path) -> None:
     history, verdict = await drilled(None, tmp_path, CONTROL)
     outcome, why = told(verdict)

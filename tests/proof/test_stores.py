@@ -26,6 +26,7 @@ from harness.running.trial import Bench, run_trial
 from harness.scenario import Scenario
 from harness.substrates.local import Local, mongo, redis
 from tests.checking.histories import header, terms
+from tests.proof.conftest import in_full
 from tests.proof.writing import acknowledged, ledger_process, written
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -95,8 +96,12 @@ def told(loss: Loss) -> str:
 @needs_redis
 @pytest.mark.parametrize(
     ("settings", "lossy"),
-    [(ALWAYS, False), (EVERYSEC, False), (DUMPED, True), ((), True)],
-    ids=["appendfsync always", "appendfsync everysec", "a dump a second", "no persistence"],
+    [
+        pytest.param(ALWAYS, False, id="appendfsync always", marks=in_full),
+        pytest.param(EVERYSEC, False, id="appendfsync everysec"),
+        pytest.param(DUMPED, True, id="a dump a second", marks=in_full),
+        pytest.param((), True, id="no persistence"),
+    ],
 )
 async def test_a_killed_cache_is_back_with_the_text_s_command_and_has_lost_what_it_did_not_keep(
     tmp_path: Path, figure, settings: tuple[tuple[str, str], ...], lossy: bool
@@ -121,7 +126,9 @@ async def test_a_killed_cache_that_nobody_starts_does_not_come_back(tmp_path: Pa
 
 
 @needs_mongo
-@pytest.mark.parametrize("journaled", [True, False], ids=["journaled", "not journaled"])
+@pytest.mark.parametrize(
+    "journaled", [pytest.param(True, id="journaled"), pytest.param(False, id="not journaled", marks=in_full)]
+)
 async def test_a_killed_document_store_is_back_with_all_it_acknowledged_if_commits_wait_for_the_disk(
     tmp_path: Path, figure, journaled: bool
 ) -> None:
