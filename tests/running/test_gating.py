@@ -1,12 +1,15 @@
 """Gates on modelled systems, under virtual time: they stop when they have decided, and resume as if never interrupted."""
 
 import asyncio
+import hashlib
+import random
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.checking.evidence import Interrupted, gather
 from harness.checking.gate import BRONZE, QUICK, Decision
 from harness.clock import now
 from harness.errors import StoreError
@@ -14,9 +17,10 @@ from harness.model.design import CONTROL, TREATED
 from harness.model.units import SECOND, seconds
 from harness.model.verdict import Outcome
 from harness.running import gating, triallog
-from harness.running.pool import here
+from harness.running.pool import here, host
 from harness.running.trial import Bench
 from harness.substrates.simulated import Model
+from tests.checking.records import record
 from tests.running.stage import CURE, CURES, DOWN, LEDGER, ground, planned, with_recovery
 
 
@@ -207,3 +211,85 @@ async def test_the_effort_is_told_beforehand_and_comes_true(tmp_path: Path) -> N
     began = now()
     await gate.run()
     assert now() - began < ahead.wall
+
+
+def test_a_digest_is_that_of_plan_substrate_isolation_and_class_of_host() -> None:
+    plan, substrate = planned(), ground(CURES)
+    told = "\n".join((plan.digest, substrate.name, substrate.isolation, host()[1]))
+    assert gating.digest(plan, substrate) == hashlib.sha256(told.encode()).hexdigest()
+
+
+def test_the_effort_is_by_the_mean_of_the_trials_there_are() -> None:
+    plan = planned()
+    seen = [replace(record(number=n), took=seconds(10 * n)) for n in (1, 2)]
+    found = gather("shop/down", BRONZE, plan.terms.recovery, cells=1, records=seen)
+    assert gating.effort(found, plan, 1.0, jobs=1) == gating.Effort(1.0, 5, seconds(75))
+    assert gating.effort(found, plan, 1.0, jobs=2) == gating.Effort(1.0, 5, seconds(37.5))
+    nothing = gather("shop/down", BRONZE, plan.terms.recovery, cells=1, records=[])
+    assert gating.effort(nothing, plan, 1.0, jobs=2).wall == round(3.5 * gating.longest(plan))
+
+
+def test_a_trial_takes_at_longest_its_window_and_its_horizon_beside_what_brings_it_up() -> None:
+    plan = planned()
+    watched = plan.terms.recovery.window + plan.terms.recovery.horizon
+    assert gating.longest(replace(plan, prepare=())) == gating.BRINGING_UP + watched
+    prepared = tuple(replace(plan.steps[0], timeout=seconds(n)) for n in (3, 9))
+    assert gating.longest(replace(plan, prepare=prepared)) == gating.BRINGING_UP + seconds(3 + 5) + watched
+
+
+@pytest.mark.looptime
+async def test_without_any_time_nothing_is_begun(tmp_path: Path) -> None:
+    found = await Gated(tmp_path).run(budget=0)
+    assert (found.records, found.interrupted, found.open) == ((), (), True)
+
+
+@pytest.mark.looptime
+async def test_what_was_interrupted_counts_in_its_own_cell_only(tmp_path: Path) -> None:
+    gate = Gated(tmp_path, names=("shop/a", "shop/b"))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(3):
+            await gate.run()
+    with gate.log() as log:
+        (begun,) = log.interrupted()
+        found = {plan.name: gating.evidence(plan, log).interrupted for plan in gate.plans}
+    assert found.pop(begun.cell) == (Interrupted(begun.arm, begun.block),)
+    assert list(found.values()) == [()]
+
+
+def kept(folder: Path) -> list[str]:
+    """The folders that trials were run in."""
+    return [str(path.relative_to(folder / "kept")) for path in folder.glob("kept/*/*")]
+
+
+@pytest.mark.looptime
+async def test_trials_are_run_one_after_another_and_their_waves_are_numbered_over_the_days(tmp_path: Path) -> None:
+    gate, waves = Gated(tmp_path), []
+    for budget in (seconds(60), None):
+        with gate.log() as log:
+            runner = here(Bench(gate.substrate, "test"))
+            (found,) = await gating.run_gate(gate.plans, log, runner, tmp_path / "kept", budget=budget)
+            waves.append([r.place.batch for r in found.records])
+    assert waves[0] == list(range(1, len(waves[0]) + 1))
+    assert 0 < len(waves[0]) < 7
+    assert waves[1] == [1, 2, 3, 4, 5, 6, 7]
+    assert {(r.place.host, r.place.host_class) for r in found.records} == {host()}
+    assert sorted(kept(tmp_path)) == sorted(f"shop__down/{r.trial}" for r in found.records)
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize(("tier", "needed"), [(BRONZE, 5), (QUICK, 1)])
+async def test_no_more_trials_wait_than_could_decide(tmp_path: Path, tier, needed) -> None:
+    found = await Gated(tmp_path, tier=tier).run(jobs=20)
+    first = [r.arm for r in found.records if r.place.batch == 1]
+    assert (first.count(TREATED), first.count(CONTROL)) == (needed, 2)
+    assert (found.outcome, len(first)) == (Outcome.PASSED, len(found.records))
+
+
+@pytest.mark.looptime
+async def test_what_is_drawn_in_a_block_follows_from_the_gates_seed_and_the_blocks_number(tmp_path: Path) -> None:
+    found = await Gated(tmp_path).run()
+    for number in (1, 2):
+        order, arms = random.Random(f"1/{number}"), [CONTROL, TREATED]
+        order.shuffle(arms)
+        drawn = [(arm, f"{arm}-{number}", order.randrange(2**31)) for arm in arms]
+        assert [(r.arm, r.trial, r.seed) for r in found.records if r.block == number] == drawn
