@@ -14,8 +14,9 @@ from harness.checking.gate import BRONZE, QUICK, Decision
 from harness.clock import now
 from harness.errors import StoreError
 from harness.model.design import CONTROL, TREATED
+from harness.model.history import Name
 from harness.model.units import SECOND, seconds
-from harness.model.verdict import Outcome
+from harness.model.verdict import Outcome, Status
 from harness.running import gating, triallog
 from harness.running.pool import here, host
 from harness.running.trial import Bench
@@ -229,6 +230,9 @@ def test_the_effort_is_by_the_mean_of_the_trials_there_are() -> None:
     found = gather("shop/down", BRONZE, plan.terms.recovery, cells=1, records=seen)
     assert gating.effort(found, plan, 1.0, jobs=1) == gating.Effort(1.0, 5, seconds(75))
     assert gating.effort(found, plan, 1.0, jobs=2) == gating.Effort(1.0, 5, seconds(37.5))
+    stuck = record(CONTROL, Status.CENSORED, number=3)
+    half = gather("shop/down", BRONZE, plan.terms.recovery, cells=1, records=[*seen, stuck])
+    assert gating.effort(half, plan, 1.0, jobs=1).trials == 4
     nothing = gather("shop/down", BRONZE, plan.terms.recovery, cells=1, records=[])
     assert gating.effort(nothing, plan, 1.0, jobs=2).wall == round(3.5 * gating.longest(plan))
 
@@ -298,3 +302,15 @@ async def test_what_is_drawn_in_a_block_follows_from_the_gates_seed_and_the_bloc
         order.shuffle(arms)
         drawn = [(arm, f"{arm}-{number}", order.randrange(2**31)) for arm in arms]
         assert [(r.arm, r.trial, r.seed) for r in found.records if r.block == number] == drawn
+
+
+@pytest.mark.looptime
+async def test_an_environment_that_nothing_is_told_of_has_no_name(tmp_path: Path) -> None:
+    gate = Gated(tmp_path)
+
+    async def bare(plan, trial, folder):
+        history = await here(Bench(gate.substrate, "test"))(plan, trial, folder)
+        return replace(history, events=tuple(e for e in history.events if e.name is not Name.ENVIRONMENT))
+
+    found = await gate.run(runner=bare, budget=1)
+    assert [r.place.environment for r in found.records] == [""]
