@@ -1,4 +1,5 @@
-"""Mutants of harness/checking, each held against the tests that reach it: `python -m tests.mutants [NAME…] [--survivors]`.
+"""Mutants of harness/checking and of what runs a gate, held against the tests that reach them:
+`python -m tests.mutants [NAME…] [--survivors]`.
 
 mutmut makes them and shows them (`mutmut results`, `mutmut show NAME`); only the running is done here, for it takes minutes then
 instead of hours: the tests are collected once, and each mutant has a fork of its own in which no test has run yet, so that
@@ -45,6 +46,7 @@ MEMORY: Final = 4 << 30
 
 ASKED_ONLY_ABOUT: Final = {
     "test_assess.py": ("assess", "limits"),
+    "test_gating.py": ("gating",),
     "test_parity.py": ("parity",),
     "test_record.py": ("record",),
     "test_words.py": ("words",),
