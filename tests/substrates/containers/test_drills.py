@@ -18,7 +18,6 @@ from tests.substrates.containers.conftest import there
 
 ROOT = Path(__file__).parents[3]
 FILES = ("api_down.py", "disk_full.py", "log_rotation.py", "slow_queries.py")
-DEFAULT = ("inventory/api_down:KILLED",)
 
 
 def scenario_id(value: object) -> str | None:
@@ -31,7 +30,7 @@ def scenario_id(value: object) -> str | None:
 async def test_a_scenario_drilled_in_containers_deserves_the_word_it_says(
     loaded: Loaded, containers: Containers, tmp_path: Path
 ) -> None:
-    if loaded.name not in DEFAULT and not os.environ.get("RUNDRILL_ALL_DRILLS"):
+    if not os.environ.get("RUNDRILL_ALL_DRILLS"):
         pytest.skip("set RUNDRILL_ALL_DRILLS=1 to drill every scenario in containers")
     for program in ("docker", "docker-compose"):
         if loaded.runbook.name == "containers.md" and not containers.tool(program):

@@ -36,8 +36,11 @@ class Api:
         return await asyncio.to_thread(self._ask, method, path, body, limit)
 
     async def read(self, path: str, kind: type[T]) -> T | None:
-        """What is at that path as that type; None where there is nothing. SubstrateError if it is not to be had."""
+        """What is at that path as that type; None where there is nothing. A question that nobody answered is asked once more:
+        connections are lost while servers come up. SubstrateError if it is not to be had."""
         answer = await self.ask("GET", path)
+        if answer.status == 0:
+            answer = await self.ask("GET", path)
         if answer.status == http.HTTPStatus.NOT_FOUND:
             return None
         if answer.status != http.HTTPStatus.OK:
