@@ -110,7 +110,7 @@ def proof(session: nox.Session) -> None:
 def mutation(session: nox.Session) -> None:
     """Mutants of harness/checking and of the gate, each held against the tests that reach it; name some to run only those
     (`nox -s mutation -- "harness.checking.evidence*"`), or `--survivors` to run those again that no test has killed. All of
-    them take half an hour of CPU; `mutmut show NAME` says what a survivor is. docs/measuring.md has the figures."""
+    them take an hour of CPU; `mutmut show NAME` says what a survivor is. docs/measuring.md has the figures."""
     session.install("-q", "-e", ".", *TEST, "mutmut==3.8.1")  # tests/mutants.py reads what it writes
     session.run("python", "-m", "tests.mutants", *session.posargs)
 
