@@ -13,6 +13,7 @@ TEST = (
     "hypothesis",
     "looptime",
     "pytest-cov",
+    "pytest-rerunfailures",
     "distributed",
     "check-jsonschema",
     "grpcio-tools",

@@ -18,6 +18,15 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test on real servers that fails is run once more, and told of as `R`: it measures time on a machine that others may want
+    as well. One of pure functions or of virtual time never is."""
+    if config.pluginmanager.hasplugin("rerunfailures"):
+        for item in items:
+            if item.get_closest_marker("real"):
+                item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture
 def virtual_time() -> Iterator[None]:
     """Whole programs take no time: every loop they make jumps from one thing that happens to the next."""
