@@ -113,6 +113,7 @@ async def test_a_procedure_that_does_not_mend_it_fails(tmp_path: Path, command: 
 
 
 @pytest.mark.skipif(isolation() != "namespaces", reason="the operator reaches a standby by its name")
+@in_full
 async def test_an_asynchronous_standby_that_is_promoted_by_the_text_shows_what_it_had_not_received(
     tmp_path: Path, figure
 ) -> None:

@@ -120,6 +120,7 @@ async def test_a_killed_cache_is_back_with_the_text_s_command_and_has_lost_what_
 
 
 @needs_redis
+@in_full
 async def test_a_killed_cache_that_nobody_starts_does_not_come_back(tmp_path: Path) -> None:
     verdict = await drilled(Topology("cache", stores=(CACHE,)), "cache", "redis", tmp_path, CONTROL)
     assert verdict.status is Status.CENSORED
