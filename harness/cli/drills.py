@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from harness import extensions, runbooks
-from harness.cli.setting import HARNESS_ERROR, Runs, Scenarios, SubstrateName, console, worst
+from harness.cli.setting import HARNESS_ERROR, Runs, Scenarios, SubstrateName, console, named, worst
 from harness.errors import InputError, Problem, UnableError
 from harness.model.design import ARMS, Arm
 from harness.model.history import History, Name
@@ -30,6 +30,8 @@ from harness.substrates.kind import lease
 app = typer.Typer()
 
 OtherRunbook = Annotated[Path | None, typer.Option("--runbook", help="Drill this text instead of the scenario's own.")]
+
+StoredRun = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or id, or `latest`.")]
 
 
 @app.command()
@@ -136,7 +138,7 @@ def run(  # noqa: PLR0913 - one parameter an option
 
 @app.command()
 def judge(
-    run_: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or id, or `latest`.")] = "latest",
+    run_: StoredRun = "latest",
     *,
     runs: Runs = Path("runs"),
 ) -> None:
@@ -151,7 +153,7 @@ def judge(
 
 @app.command()
 def report(
-    run_: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or id, or `latest`.")] = "latest",
+    run_: StoredRun = "latest",
     *,
     runs: Runs = Path("runs"),
 ) -> None:
@@ -221,18 +223,7 @@ def _prepared(
 
 
 def _arms(text: str) -> tuple[Arm, ...]:
-    if text == "all":
-        return ARMS
-    names = {arm.name: arm for arm in ARMS}
-    wanted = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [
-        Problem(f"there is no arm `{name}`", None, f"choose from: {', '.join(names)}")
-        for name in wanted
-        if name not in names
-    ]
-    if unknown:
-        raise InputError(unknown)
-    return tuple(dict.fromkeys(names[name] for name in wanted))
+    return ARMS if text == "all" else named(text, {arm.name: arm for arm in ARMS}, what="arm")
 
 
 def _stored(folder: Path) -> list[Drill]:

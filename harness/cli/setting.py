@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -97,6 +97,19 @@ def running(setting: Setting, runs: Path, jobs: int) -> Iterator[tuple[Runner, P
     sources = tuple(dict.fromkeys(str(one.path) for one in setting.loaded))
     with processes(jobs) as executor:
         yield spread(executor, setting.ground, run=folder.name, sources=sources), folder
+
+
+def named(text: str, names: Mapping[str, T], *, what: str) -> tuple[T, ...]:
+    """What comma-separated names stand for, each once; InputError with every name that stands for nothing."""
+    wanted = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [
+        Problem(f"there is no {what} `{name}`", None, f"choose from: {', '.join(names)}")
+        for name in wanted
+        if name not in names
+    ]
+    if unknown:
+        raise InputError(unknown)
+    return tuple(dict.fromkeys(names[name] for name in wanted))
 
 
 def done(work: Coroutine[Any, Any, T]) -> T:

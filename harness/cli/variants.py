@@ -14,7 +14,7 @@ from harness.checking.ablation import Effect
 from harness.checking.comparison import MARGIN
 from harness.checking.evidence import HEALS, claim
 from harness.checking.gate import QUICK, Decision, Gate, operating_characteristics
-from harness.cli.setting import STATUS, Jobs, Runs, Setting, SubstrateName, console, done, running, tell
+from harness.cli.setting import STATUS, Jobs, Runs, Setting, SubstrateName, console, done, named, running, tell
 from harness.errors import InputError, Problem
 from harness.model.runbook import Runbook
 from harness.model.units import seconds, show
@@ -35,6 +35,7 @@ app = typer.Typer()
 GIT = seconds(20)
 """How long git may take to show a file."""
 
+OneScenario = Annotated[str, typer.Argument(metavar="SCENARIO", help="One scenario: its file, or file.py:variable.")]
 Quick = Annotated[
     bool, typer.Option("--quick", help="Let one trial decide on each variant instead of two in a row: wrong in 5%.")
 ]
@@ -42,7 +43,7 @@ Quick = Annotated[
 
 @app.command()
 def ablate(  # noqa: PLR0913 - one parameter an option
-    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="One scenario: its file, or file.py:variable.")],
+    scenario: OneScenario,
     *,
     quick: Quick = False,
     seed: Annotated[int, typer.Option(help="Seed of the order of trials.")] = 1,
@@ -83,7 +84,7 @@ def ablate(  # noqa: PLR0913 - one parameter an option
 
 @app.command()
 def mutate(  # noqa: PLR0913 - one parameter an option
-    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="One scenario: its file, or file.py:variable.")],
+    scenario: OneScenario,
     *,
     kinds: Annotated[
         str, typer.Option(help=f"Comma-separated: {', '.join(k.name.lower() for k in Kind)}; default: all.")
@@ -205,16 +206,7 @@ def _of_git(revision: str) -> Runbook:
 
 
 def _kinds(text: str) -> tuple[Kind, ...]:
-    names = {kind.name.lower(): kind for kind in Kind}
-    wanted = [name.strip() for name in text.split(",") if name.strip()] or list(names)
-    unknown = [
-        Problem(f"there is no kind `{name}`", None, f"choose from: {', '.join(names)}")
-        for name in wanted
-        if name not in names
-    ]
-    if unknown:
-        raise InputError(unknown)
-    return tuple(dict.fromkeys(names[name] for name in wanted))
+    return named(text, {kind.name.lower(): kind for kind in Kind}, what="kind") or tuple(Kind)
 
 
 def _expect(plan: Plan, variants: int, effort: Effort) -> None:

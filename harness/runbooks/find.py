@@ -16,8 +16,7 @@ def procedure(runbook: Runbook, query: str) -> Procedure:
     """The procedure titled `query`, or the only one whose title (else whose chain of headings) has all its words.
 
     A heading that only holds other procedures is one too, made of theirs; where nothing else fits, so is one that gives advice.
-    InputError, naming the nearest titles with their
-    lines, where none or several fit.
+    InputError, naming the nearest titles with their lines, where none or several fit.
     """
     candidates = (*runbook.procedures, *_parents(runbook.procedures))
     exact = [one for one in candidates if _bare(one.title) == _bare(query)]

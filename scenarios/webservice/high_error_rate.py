@@ -2,12 +2,11 @@
 
 from harness.faults import LoadSpike
 from harness.faults.kubernetes import BadRelease
-from harness.model.load import LoadProfile, Task
 from harness.model.objectives import Recovery
 from harness.model.units import milliseconds, minutes, seconds
 from harness.scenario import Deviation, Scenario
 
-from .system import ANEW, BROWSE, OBJECTIVES, OPERATOR, PROBES, TRAFFIC, YOUNG, market, objectives
+from .system import ANEW, BROWSE, OBJECTIVES, OPERATOR, ORDERS, PROBES, TRAFFIC, YOUNG, market, objectives
 
 RELEASED = Scenario(
     title="A release that answers with errors",
@@ -35,13 +34,7 @@ EXHAUSTED = Scenario(
     fault=LoadSpike(factor=10),
     probes=(BROWSE,),
     objectives=objectives(BROWSE),
-    load=LoadProfile(
-        service="market",
-        tasks=(Task("/orders", body='{"customer": 3, "product": {n}, "quantity": 1}'),),
-        users=3,
-        pace=seconds(1),
-        timeout=seconds(10),
-    ),
+    load=ORDERS,
     recovery=Recovery(rto=minutes(30), horizon=seconds(40)),
     caveats=(ANEW, YOUNG),
     period=milliseconds(100),

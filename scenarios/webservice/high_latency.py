@@ -3,13 +3,12 @@
 from dataclasses import replace
 
 from harness.faults import LoadSpike
-from harness.model.load import LoadProfile, Task
 from harness.model.objectives import Recovery
 from harness.model.units import milliseconds, minutes, seconds
 from harness.model.verdict import Word
 from harness.scenario import Known, Scenario
 
-from .system import ANEW, BROWSE, YOUNG, market, objectives
+from .system import ANEW, BROWSE, ORDERS, YOUNG, market, objectives
 
 _NARROW = {"KEEPALIVE": "off", "PAYMENT_LATENCY_S": "0.2", "POOL_SIZE": "1", "POOL_TIMEOUT_S": "5"}
 
@@ -23,13 +22,7 @@ CROWDED = Scenario(
     fault=LoadSpike(factor=6),
     probes=(BROWSE,),
     objectives=objectives(BROWSE),
-    load=LoadProfile(
-        service="market",
-        tasks=(Task("/orders", body='{"customer": 3, "product": {n}, "quantity": 1}'),),
-        users=3,
-        pace=seconds(1),
-        timeout=seconds(10),
-    ),
+    load=ORDERS,
     recovery=Recovery(rto=minutes(30), horizon=seconds(30)),
     caveats=(ANEW, YOUNG),
     period=milliseconds(100),

@@ -70,6 +70,13 @@ TRAFFIC = LoadProfile(
     pace=milliseconds(250),
     timeout=seconds(5),
 )
+ORDERS = LoadProfile(
+    service="market",
+    tasks=(Task("/orders", body='{"customer": 3, "product": {n}, "quantity": 1}'),),
+    users=3,
+    pace=seconds(1),
+    timeout=seconds(10),
+)
 
 YOUNG = (
     "the autoscaler is as young as the drill, and stands by what it saw first for 5 minutes: see the drill of an old one, which "

@@ -136,7 +136,7 @@ async def test_an_answer_that_would_have_come_in_time_is_good_though_the_server_
     for indicator in ("read", "write"):
         first, after, reasons = estimate(stream(samples, indicator, Mode.FRESH), outage)
         assert abs((after - first) - (outage.end - outage.start - TIMEOUT)) <= PERIOD + noise
-        assert "timeout" in reasons <= {"timeout", "late"}, "an answer at the limit is late where the machine is"
+        assert reasons == {"timeout"}
 
 
 async def test_a_full_prober_says_saturated_at_the_scheduled_instant(tmp_path: Path) -> None:

@@ -1,14 +1,14 @@
 """Figures that the proof prints: as many trials as `RUNDRILL_PROOF` asks for (nox -s proof), else a few."""
 
 import asyncio
-import os
 from collections.abc import Callable
 
 import pytest
 
+from tests.full import FULL
+
 asyncio.set_event_loop(None)
 
-FULL = os.environ.get("RUNDRILL_PROOF") == "full"
 in_full = pytest.mark.skipif(not FULL, reason="set RUNDRILL_PROOF=full (nox -s proof): others like it run always")
 _FIGURES = pytest.StashKey[list[str]]()
 

@@ -5,7 +5,6 @@ measure what they take of a processor, or cost next to nothing, are held to it w
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -39,13 +38,13 @@ from harness.ports import Fault, Injection, Stage
 from harness.testing import NonConformance, check_fault
 from harness.testing.faults import MOMENTS
 from tests.faults.kubernetes.conftest import SPARE, Broken, eventually, spare
+from tests.full import FULL
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
 AT_A_TIME = 6
 """How many copies of the backend start and end at a time: each start is half a second of a processor."""
 
-FULL = os.environ.get("RUNDRILL_PROOF") == "full"
 OF_PODS_AT = MOMENTS if FULL else (0.25, 0.75)
 OF_NODES_AT = MOMENTS if FULL else (0.5,)
 """When they are cancelled: each time costs seconds."""

@@ -1,6 +1,5 @@
 """The containers substrate keeps to its port, and every fault is felt and undone there however it ends."""
 
-import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from harness.ports import Fault, Stage
 from harness.substrates.containers import Containers
 from harness.testing import check_fault, check_substrate
 from tests.faults.conftest import DATABASE
+from tests.full import FULL
 from tests.substrates.containers.conftest import TOPOLOGY, there
 from tests.testing.test_conformance import OF_CONTAINERS, REVERSIBLE, Intact
 
@@ -70,7 +70,7 @@ async def up(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -
 async def test_a_fault_is_felt_in_containers_and_undone_however_it_ends(
     fault: Fault, intact: Intact, containers: Containers, up: Stage
 ) -> None:
-    if str(fault) not in DEFAULT and os.environ.get("RUNDRILL_PROOF") != "full":
+    if str(fault) not in DEFAULT and not FULL:
         pytest.skip("set RUNDRILL_PROOF=full to hold every fault to its port in containers")
 
     async def asked() -> bool:

@@ -17,6 +17,7 @@ from harness.model.units import SECOND
 from harness.substrates import labels
 from harness.substrates.containers import Containers
 from harness.substrates.journal import Mortal, reap
+from tests.full import FULL
 from tests.substrates.test_local_death import descendants
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -39,7 +40,7 @@ async def main():
 asyncio.run(main())
 """
 
-INSTANTS = 20 if os.environ.get("RUNDRILL_PROOF") == "full" else 5
+INSTANTS = 20 if FULL else 5
 WITHIN = 10 * SECOND
 COMING_UP_S = 6.0
 AT_A_TIME = 4

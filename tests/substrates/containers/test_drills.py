@@ -38,12 +38,7 @@ async def test_a_scenario_drilled_in_containers_deserves_the_word_it_says(
     plan = compile_plan(loaded.scenario, runbooks.read(loaded.runbook), containers, name=loaded.name)
     trials = schedule((CONTROL, TREATED), 1, loaded.scenario.seed)
     bench = Bench(containers, "containers")
-    for attempt in ("first", "again"):  # a machine that was busy elsewhere starves the prober: then once more
-        folder = tmp_path / attempt
-        folder.mkdir()
-        assessment, _ = await run_experiment(plan, trials, bench, folder, places=asyncio.Semaphore(1))
-        if assessment.word not in (Word.INVALID, Word.INCONCLUSIVE):
-            break
+    assessment, _ = await run_experiment(plan, trials, bench, tmp_path, places=asyncio.Semaphore(1))
     told = "\n".join([assessment.why, *(f"{v.trial}: {f.why}" for v in assessment.verdicts for f in v.findings)])
     assert assessment.word is Word.EFFECTIVE, told
     assert not [one for one in there() if "containers-" in one]

@@ -24,6 +24,7 @@ from harness.substrates.kind import docker, exposed, images, lease, leftovers, m
 from harness.substrates.kind.kubectl import Kubectl
 from harness.substrates.kind.room import Order, Room
 from harness.substrates.kind.settings import Settings
+from tests.full import FULL
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -53,7 +54,6 @@ spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
 """
 
 
-FULL = os.environ.get("RUNDRILL_PROOF") == "full"
 NAMELESS = 64
 """Letters of the name of a volume that nobody named, as those of kind's nodes are."""
 

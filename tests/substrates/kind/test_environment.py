@@ -3,7 +3,6 @@
 A cluster takes half a minute to come up, and the conformance check wants two at a time: few tests, each of which asks much.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from harness.ports import Environment, Stage
 from harness.running.loading import load
 from harness.substrates.kind import Kind
 from harness.testing import check_fault, check_substrate
+from tests.full import FULL
 from tests.substrates.kind.conftest import wanted
 from tests.substrates.kind.test_cluster import nothing_left
 from tests.testing.test_conformance import there_is_room
@@ -28,7 +28,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"),
 ]
 
-FULL = os.environ.get("RUNDRILL_PROOF") == "full"
 (STOREFRONT,) = load([str(Path(__file__).parents[3] / "scenarios/storefront/bad_release.py")])
 TOPOLOGY: Topology = STOREFRONT.scenario.topology
 
