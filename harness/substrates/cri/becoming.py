@@ -21,6 +21,9 @@ from harness.substrates.inside import kernel
 
 LAST_CAPABILITY = "/proc/sys/kernel/cap_last_cap"
 _JOINED = kernel.CLONE_NEWNET | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC
+PAUSE = "/pause"
+"""What a pod's first process is called, as elsewhere."""
+
 _NOT_FOUND = 127
 
 
@@ -38,7 +41,7 @@ def become(order: Birth, stdio: Sequence[int], *, report: socket.socket, joined:
         os.setsid()
         match order["do"]:
             case "holder":
-                _hold(order, report)
+                _hold(order, report, proc)
             case "container":
                 _contain(order, stdio, report, joined)
             case "command":
@@ -55,7 +58,7 @@ def _say(report: socket.socket, news: Mapping[str, object], fds: Sequence[int] =
     socket.send_fds(report, [json.dumps(news).encode()], list(fds))
 
 
-def _hold(order: Holder, report: socket.socket) -> NoReturn:
+def _hold(order: Holder, report: socket.socket, proc: int) -> NoReturn:
     flags = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS
     flags |= kernel.CLONE_NEWIPC if order["ipc"] else 0
     flags |= kernel.CLONE_NEWNET if order["network"] else 0
@@ -69,6 +72,8 @@ def _hold(order: Holder, report: socket.socket) -> NoReturn:
         os.dup2(null, fd)
     if order["program"]:
         os.execve(order["program"][0], list(order["program"]), {})
+    with os.fdopen(os.open("self/stat", os.O_RDONLY, dir_fd=proc), encoding="utf-8") as stat:
+        kernel.call_itself(PAUSE, stat.read())  # containers that share their processes see it
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     keep = report.detach()
     os.closerange(3, keep)

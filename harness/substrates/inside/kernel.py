@@ -39,6 +39,7 @@ _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _PR_SET_SECCOMP = 22
 _PR_CAPBSET_DROP = 24
 _PR_SET_CHILD_SUBREAPER = 36
@@ -155,6 +156,15 @@ def no_new_privileges() -> None:
 def drop_capability(number: int) -> None:
     """Never again have that capability after executing a program (capabilities(7), the bounding set)."""
     _prctl(_PR_CAPBSET_DROP, number)
+
+
+def call_itself(path: str, stat: str) -> None:
+    """Have this process listed as that program, by name and command line; `stat` is what /proc/self/stat says of it."""
+    name = path.rpartition("/")[2]
+    _checked(_LIBC.prctl(ctypes.c_int(_PR_SET_NAME), ctypes.c_char_p(name.encode())), "prctl PR_SET_NAME")
+    fields = stat.rpartition(")")[2].split()
+    start, end = (int(fields[number - 3]) for number in (48, 49))  # proc_pid_stat(5): arg_start, arg_end
+    ctypes.memmove(start, path.encode().ljust(end - start, b"\0")[: end - start], end - start)
 
 
 def filter_calls(program: bytes) -> None:

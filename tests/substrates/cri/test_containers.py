@@ -178,6 +178,12 @@ def test_containers_of_a_pod_may_share_their_processes(sharing: Pod) -> None:
     assert first.status.state == cri.CONTAINER_EXITED
 
 
+def test_the_first_process_of_a_shared_pid_namespace_is_called_pause(sharing: Pod) -> None:
+    look = "cat /proc/1/comm; tr -d '\\0' < /proc/1/cmdline"
+
+    assert sharing.output("sh", "-c", look, security=SHARED) == "pause\n/pause"
+
+
 def test_what_a_container_left_in_a_shared_pid_namespace_ends_with_it(sharing: Pod) -> None:
     sharing.run("sh", "-c", "setsid sleep 4321 & sleep 0.1", security=SHARED).until_exited()
 

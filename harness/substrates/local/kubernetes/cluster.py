@@ -26,6 +26,7 @@ from harness.substrates.local.site import Site
 from harness.substrates.local.template import cache, obtain
 
 OBJECTS = Path(__file__).with_name("objects.yaml")
+NOT_READY = "node.kubernetes.io/not-ready"
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -41,10 +42,23 @@ class NodeStatus(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...] = ()
 
 
+class Taint(msgspec.Struct, frozen=True):
+    """What keeps pods off a node."""
+
+    key: str
+
+
+class NodeSpec(msgspec.Struct, frozen=True):
+    """What is wanted of a node."""
+
+    taints: tuple[Taint, ...] = ()
+
+
 class NodeObject(msgspec.Struct, frozen=True):
     """A Node."""
 
     status: NodeStatus
+    spec: NodeSpec = NodeSpec()
 
 
 class LocalCluster:
@@ -208,8 +222,11 @@ async def _answers(api: Api, path: str) -> bool:
 
 
 async def _node_ready(api: Api, node: Node) -> bool:
+    """Ready, and pods may come: the controllers take the taint off some tenths of a second after the node says that it is."""
     found = await api.read(f"/api/v1/nodes/{node.name}", NodeObject)
-    return found is not None and Condition("Ready", "True") in found.status.conditions
+    if found is None or Condition("Ready", "True") not in found.status.conditions:
+        return False
+    return Taint(NOT_READY) not in found.spec.taints
 
 
 async def _told(value: bool) -> bool:  # noqa: FBT001 - a condition that needs no waiting
