@@ -5,9 +5,8 @@ ever. Not the pulling itself.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from harness.model.units import Ns, seconds
+from harness.substrates.pods import Pod
 
 UNPULLED = frozenset({"ErrImagePull", "ImagePullBackOff"})
 HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
@@ -18,43 +17,6 @@ FINAL = ("not found", "no such host", "does not exist", "access denied", "unauth
 
 PATIENCE: Ns = seconds(15)
 """How long an image may fail for another reason, such as a registry that is busy: the kubelet's second try comes after 10 s."""
-
-
-class _Meta(msgspec.Struct, frozen=True):
-    name: str
-    namespace: str = ""
-
-
-class _Waiting(msgspec.Struct, frozen=True):
-    reason: str = ""
-    message: str = ""
-
-
-class _State(msgspec.Struct, frozen=True):
-    waiting: _Waiting | None = None
-
-
-class _Container(msgspec.Struct, frozen=True):
-    image: str = ""
-    state: _State = _State()
-
-
-class _Status(msgspec.Struct, frozen=True, rename="camel"):
-    container_statuses: tuple[_Container, ...] = ()
-    init_container_statuses: tuple[_Container, ...] = ()
-
-
-class Pod(msgspec.Struct, frozen=True):
-    """A pod, as far as its images go."""
-
-    metadata: _Meta
-    status: _Status = _Status()
-
-
-class Pods(msgspec.Struct, frozen=True):
-    """A list of pods."""
-
-    items: tuple[Pod, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +50,7 @@ def unpulled(pods: Iterable[Pod], namespaces: Sequence[str]) -> Sequence[Unpulle
 
 
 def _of(pod: Pod) -> Iterator[Unpulled]:
-    for each in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+    for each in pod.containers:
         waiting = each.state.waiting
         if waiting and waiting.reason in UNPULLED | HOPELESS:
             yield Unpulled(each.image, pod.metadata.name, waiting.reason, waiting.message)

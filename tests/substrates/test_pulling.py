@@ -5,7 +5,8 @@ import pytest
 
 from harness.model.units import seconds
 from harness.substrates import pulling
-from harness.substrates.pulling import PATIENCE, Pod, Watch, unpulled
+from harness.substrates.pods import Pod
+from harness.substrates.pulling import PATIENCE, Watch, unpulled
 
 NOT_FOUND = 'failed to pull and unpack image "docker.io/library/shop:9": docker.io/library/shop:9: not found'
 BUSY = 'failed to pull image "shop:9": unexpected status: 503 Service Unavailable'

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from harness.substrates.pulling import Pod
+from harness.substrates.pods import Pod
 
 Item = TypeVar("Item")
 

@@ -18,6 +18,7 @@ from harness.substrates.local.kubernetes.api import Api
 from harness.substrates.local.kubernetes.identities import HARNESS
 from harness.substrates.local.kubernetes.servers import EVERY, ROOT
 from harness.substrates.local.site import Site
+from harness.substrates.pods import Container, Pod, Pods
 
 APPLYING: Ns = seconds(60)
 PATIENCE: Ns = seconds(180)
@@ -31,77 +32,11 @@ _REMEDY = (
 KINDS = ("deployments", "statefulsets", "daemonsets")
 
 
-class Waiting(msgspec.Struct, frozen=True):
-    """Why a container waits."""
-
-    reason: str = ""
-    message: str = ""
-
-
-class Terminated(msgspec.Struct, frozen=True, rename="camel"):
-    """How a container ended."""
-
-    exit_code: int = 0
-    reason: str = ""
-
-
-class State(msgspec.Struct, frozen=True):
-    """What a container does."""
-
-    waiting: Waiting | None = None
-    terminated: Terminated | None = None
-
-    def __str__(self) -> str:
-        if self.waiting:
-            return f"waiting: {self.waiting.reason} {self.waiting.message}".rstrip()
-        return f"ended with {self.terminated.exit_code} ({self.terminated.reason})" if self.terminated else "running"
-
-
-class ContainerStatus(msgspec.Struct, frozen=True, rename="camel"):
-    """What a pod says of a container."""
-
-    name: str
-    ready: bool = False
-    restart_count: int = 0
-    state: State = State()
-
-
-class PodCondition(msgspec.Struct, frozen=True):
-    """A condition of a pod."""
-
-    type: str
-    status: str
-    message: str = ""
-
-
-class PodStatus(msgspec.Struct, frozen=True, rename="camel"):
-    """What a pod says of itself."""
-
-    phase: str = ""
-    conditions: tuple[PodCondition, ...] = ()
-    container_statuses: tuple[ContainerStatus, ...] = ()
-    init_container_statuses: tuple[ContainerStatus, ...] = ()
-
-
 class Metadata(msgspec.Struct, frozen=True):
     """What an object is called, and which of its versions it is."""
 
     name: str
     generation: int = 0
-
-
-class Pod(msgspec.Struct, frozen=True):
-    """A pod."""
-
-    metadata: Metadata
-    status: PodStatus = PodStatus()
-
-    @property
-    def ready(self) -> bool:
-        """Whether it is, or has done what it was to do."""
-        return self.status.phase == "Succeeded" or any(
-            condition.type == "Ready" and condition.status == "True" for condition in self.status.conditions
-        )
 
 
 class ControllerSpec(msgspec.Struct, frozen=True):
@@ -156,12 +91,6 @@ class Names(msgspec.Struct, frozen=True):
     """A list of any objects."""
 
     items: tuple[Named, ...]
-
-
-class Pods(msgspec.Struct, frozen=True):
-    """A list of pods."""
-
-    items: tuple[Pod, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,17 +150,20 @@ class Applying:
         # The operator's own namespace is a default only: a stack may have things in others.
         await self.kubectl("apply", *paths, config=places.OPERATORS)
         watch = pulling.Watch()
+        pods: Sequence[Pod] = ()
 
         async def ready() -> bool | None:
+            nonlocal pods
             if await self._ready():
                 return True
-            if missing := watch.given_up(await self._unpulled(), at=clock.now()):
+            pods = await self._pods()
+            if missing := watch.given_up(pulling.unpulled(pods, (self.spec.namespace,)), at=clock.now()):
                 raise SubstrateError(pulling.told(self.spec.stack, missing, remedy=_REMEDY))
             return None
 
         if await clock.until(ready, deadline=clock.now() + PATIENCE, every=4 * EVERY) is None:
             raise SubstrateError(
-                f"stack {self.spec.stack!r} is not ready after {PATIENCE // SECOND} s\n{await self._told()}"
+                f"stack {self.spec.stack!r} is not ready after {PATIENCE // SECOND} s\n{await self._told(pods)}"
             )
 
     async def _ready(self) -> bool | None:
@@ -241,14 +173,13 @@ class Applying:
                 return None
         return True
 
-    async def _unpulled(self) -> Sequence[pulling.Unpulled]:
-        found = await self.api.read(f"/api/v1/namespaces/{self.spec.namespace}/pods", pulling.Pods)
-        return pulling.unpulled(found.items if found else (), (self.spec.namespace,))
-
-    async def _told(self) -> str:
-        """The pods that are not ready, and the end of their logs."""
+    async def _pods(self) -> Sequence[Pod]:
         found = await self.api.read(f"/api/v1/namespaces/{self.spec.namespace}/pods", Pods)
-        waiting = [pod for pod in (found.items if found else ()) if not pod.ready]
+        return found.items if found else ()
+
+    async def _told(self, pods: Sequence[Pod]) -> str:
+        """Those of them that are not ready, and the end of their logs."""
+        waiting = [pod for pod in pods if not pod.ready]
         lines = [line for pod in waiting[:TOLD_PODS] for line in await self._of(pod)]
         if len(waiting) > TOLD_PODS:
             lines.append(f"and {len(waiting) - TOLD_PODS} more")
@@ -268,7 +199,7 @@ class Applying:
         return lines
 
 
-def _containers(pod: Pod) -> Iterator[ContainerStatus]:
-    for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+def _containers(pod: Pod) -> Iterator[Container]:
+    for status in pod.containers:
         if not status.ready and not (status.state.terminated and not status.state.terminated.exit_code):
             yield status
