@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -19,8 +20,8 @@ from harness.substrates.local.layout import SYSTEM_PATH
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 PREFIX = "rundrill-kubernetes-"
-WHEN_ALONE = 'read -r _; rm -rf -- "$0"; sleep 0.5; rm -rf -- "$0"'
-"""Twice: what is still ending may write its last lines."""
+WHEN_ALONE = 'read -r _; exec "$@"'
+"""A shell waits, since it takes less memory than what it becomes."""
 
 
 async def run(argv: Sequence[str], *, images: Sequence[Path], nodes: int) -> int:
@@ -42,9 +43,10 @@ async def run(argv: Sequence[str], *, images: Sequence[Path], nodes: int) -> int
 
 @asynccontextmanager
 async def _own_folder() -> AsyncIterator[Path]:
-    """A folder that is removed however we end: by a shell that waits for that."""
+    """A folder that is removed however we end: by an heir that waits for that."""
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    heir = execution.start(("/bin/sh", "-c", WHEN_ALONE, str(folder)), env={"PATH": SYSTEM_PATH})
+    removes = (sys.executable, "-I", "-S", str(Path(__file__).with_name("heir.py")), str(folder))
+    heir = execution.start(("/bin/sh", "-c", WHEN_ALONE, "heir", *removes), env={"PATH": SYSTEM_PATH})
     try:
         yield folder
     finally:
