@@ -196,18 +196,28 @@ def _memory(at: int, held: processes.Memory, limit: int) -> cri.MemoryUsage:
 
 
 def _layer(at: int, container: Container) -> cri.FilesystemUsage:
-    """What it wrote outside its volumes: its root is a file system of its own."""
+    """What it wrote outside its volumes: its root is a file system of its own, and so is what lies over the node's programs."""
     used = inodes = 0
     if container.born is not None and container.running:
         with suppress(OSError):
-            found = os.statvfs(f"/proc/{container.born.pid}/root")
-            used, inodes = (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree
+            for place in ("/", *_written_over(container.born.pid)):
+                found = os.statvfs(f"/proc/{container.born.pid}/root{place}")
+                used += (found.f_blocks - found.f_bfree) * found.f_frsize
+                inodes += found.f_files - found.f_ffree
     return cri.FilesystemUsage(
         timestamp=at,
         fs_id=cri.FilesystemIdentifier(mountpoint="/"),
         used_bytes=cri.UInt64Value(value=used),
         inodes_used=cri.UInt64Value(value=inodes),
     )
+
+
+def _written_over(pid: int) -> tuple[str, ...]:
+    """One of a container's overlays, if any: what is written to all is in one file system (proc_pid_mountinfo(5))."""
+    for line in Path(f"/proc/{pid}/mountinfo").read_text(encoding="utf-8").splitlines():
+        if " - overlay " in line:
+            return (line.split()[4],)
+    return ()
 
 
 def _network(at: int, sandbox: Sandbox) -> cri.NetworkUsage:

@@ -116,6 +116,15 @@ def test_what_a_container_writes_outside_its_volumes_is_told(runtime: Runtime, p
     assert 5_000_000 <= used < 7_000_000
 
 
+def test_what_a_container_writes_over_the_nodes_programs_is_told_too(runtime: Runtime, pod: Pod) -> None:
+    container = pod.run("sh", "-c", "head -c 5000000 /dev/zero > /usr/lib/of-mine; echo written; sleep 1000")
+    container.says("written")
+
+    used = runtime.call("ContainerStats", container_id=container.id).stats.writable_layer.used_bytes.value
+
+    assert 5_000_000 <= used < 7_000_000
+
+
 def test_processor_time_of_what_has_ended_is_not_forgotten(runtime: Runtime, pod: Pod) -> None:
     container = pod.run("sleep", "1000")
     container.exec("python3", "-c", "import time\nwhile time.process_time() < 0.5: pass")

@@ -105,6 +105,20 @@ async def test_nodes_are_ready_and_called_as_kind_calls_them(cluster: LocalEnvir
     assert cluster.cluster.nodes == ("rundrill-control-plane", "rundrill-worker")
 
 
+async def test_a_node_tells_what_its_pods_use_and_what_room_it_has(cluster: LocalEnvironment) -> None:
+    node = cluster.cluster.nodes[1]
+    summary = msgspec.json.decode(await told(cluster, "get", "--raw", f"/api/v1/nodes/{node}/proxy/stats/summary"))
+    room = await told(cluster, "get", "node", node, "-o", "jsonpath={.status.allocatable.ephemeral-storage}")
+
+    assert {pod["podRef"]["namespace"] for pod in summary["pods"]} == {"shop"}
+    assert summary["node"]["fs"]["capacityBytes"] > 0
+    assert room
+
+
+async def test_pods_are_scheduled_at_the_first_attempt(cluster: LocalEnvironment) -> None:
+    assert await told(cluster, "get", "events", "--field-selector", "reason=FailedScheduling", "-o", "name") == ""
+
+
 async def test_the_stack_was_applied_to_its_namespace_and_is_ready(cluster: LocalEnvironment) -> None:
     ready = await told(
         cluster, "get", "deployment", "web", "-o", "jsonpath={.metadata.namespace} {.status.readyReplicas}"

@@ -162,7 +162,7 @@ def kubelet_config(node: Node) -> str:
         "enforceNodeAllocatable": [],
         "failCgroupV1": False,
         "failSwapOn": False,
-        "localStorageCapacityIsolation": False,
+        "localStorageCapacityIsolation": True,  # without it there is no /stats/summary, and nothing is evicted for what it fills
         "makeIPTablesUtilChains": False,
         # Not PodAndContainerStatsFromCRI: with it /metrics/resource has pods without their containers (1.34), which is what
         # metrics are made of; without it they come from the runtime all the same.
