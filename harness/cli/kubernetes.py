@@ -67,7 +67,7 @@ def get(
     """
     if origin is not None:
         with installing.room() as room:
-            _told(installing.install(installing.copied(origin, room)))
+            _told(installing.install(installing.copied(origin, room), source=str(origin)))
         return
     wanted = fetching.files(mirror)
     columns = (

@@ -102,7 +102,7 @@ def _local() -> Sequence[Thing]:
             "Kubernetes programs",
             "" if isinstance(found, str) else f"{found.version} ({found.source})",
             "clusters on `local`",
-            binaries.REMEDY if isinstance(found, str) else "",
+            binaries.remedy() if isinstance(found, str) else "",
         ),
     )
 

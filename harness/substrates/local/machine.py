@@ -102,7 +102,7 @@ def provides() -> frozenset[Capability]:
 def _no_clusters() -> tuple[str, str] | None:
     """Why a cluster cannot be had in namespaces, and the remedy."""
     if lack := binaries.lacking():
-        return lack, binaries.REMEDY
+        return lack, binaries.remedy()
     if lack := binaries.packages():
         return f"it needs {lack}", binaries.EXTRA
     return None if binaries.kubectl() else ("there is no kubectl", binaries.EXTRA)

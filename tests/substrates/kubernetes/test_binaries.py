@@ -1,4 +1,8 @@
+import io
+import random
+import tarfile
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -49,6 +53,24 @@ def test_the_path_comes_before_the_cache(tmp_path: Path, monkeypatch: pytest.Mon
     folder_of(binaries.cache())
     monkeypatch.setenv("PATH", f"{folder_of(tmp_path / 'bin', version='1.33.0')}:/usr/bin:/bin")
     assert binaries.demanded().version == "1.33.0"
+
+
+def test_programs_of_the_path_that_will_not_do_leave_it_to_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{folder_of(tmp_path / 'bin', version='1.28.2')}:/usr/bin:/bin")
+    assert "PATH: expected Kubernetes 1.33 to 1.34" in binaries.lacking()
+    binaries.find.cache_clear()
+    folder_of(binaries.cache())
+    assert binaries.demanded().source == str(binaries.cache())
+
+
+def test_where_a_folder_is_named_that_will_not_do_the_remedy_begins_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(binaries.ASSETS, str(tmp_path))
+    with pytest.raises(SubstrateError, match="set KUBEBUILDER_ASSETS to a folder that has them, or unset it"):
+        binaries.demanded()
 
 
 def test_the_cache_is_used_where_there_is_nothing_else() -> None:
@@ -115,7 +137,55 @@ def test_programs_of_another_version_are_not_kept_and_do_not_displace_the_good_o
     assert binaries.demanded().version == binaries.VERSION
 
 
+Mode = Literal["w", "w:gz", "w:xz"]
+
+
+def archive_of(source: Path, *, mode: Mode) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode=mode) as tar:
+        tar.add(source, arcname="kubernetes/server/bin")
+    return file.getvalue()
+
+
+def refused(path: Path) -> str:
+    """What is said of programs that are not put into the cache; nothing is left of them."""
+    with installing.room() as room, pytest.raises(InputError) as caught:
+        installing.install(installing.copied(path, room), source=str(path))
+    assert not list(binaries.cache().parent.iterdir())
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_an_archive_that_was_cut_short_is_refused_by_name_wherever_it_ends(tmp_path: Path, mode: Mode) -> None:
+    source = folder_of(tmp_path / "source")
+    with (source / "kubelet").open("ab") as file:
+        file.write(random.Random(1).randbytes(60_000))
+    whole = archive_of(source, mode=mode)
+    for part in (0, 100, len(whole) // 2, len(whole) - 12_000):
+        (tmp_path / "programs.tar").write_bytes(whole[:part])
+        told = refused(tmp_path / "programs.tar")
+        assert told.startswith(f"{tmp_path}/programs.tar: expected ")
+        assert "copy it once more" in told or "there is no" in told
+        assert len(told.splitlines()) == 2
+
+
+def test_an_archive_that_was_changed_on_its_way_is_refused_by_name(tmp_path: Path) -> None:
+    whole = bytearray(archive_of(folder_of(tmp_path / "source"), mode="w:gz"))
+    whole[200:240] = bytes(40)
+    (tmp_path / "programs.tgz").write_bytes(whole)
+    assert refused(tmp_path / "programs.tgz").startswith(f"{tmp_path}/programs.tgz: ")
+
+
+def test_an_archive_that_lacks_some_is_refused_with_all_that_it_lacks(tmp_path: Path) -> None:
+    source = folder_of(tmp_path / "source", without="kubelet")
+    (source / "etcd").unlink()
+    (tmp_path / "some.tar").write_bytes(archive_of(source, mode="w"))
+    for path in (source, tmp_path / "some.tar"):
+        told = refused(path)
+        assert told.startswith(f"{path}: expected ")
+        assert "there is no etcd, kubelet" in told
+
+
 def test_a_file_that_is_no_archive_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
-    with installing.room() as room, pytest.raises(InputError, match=r"notes\.txt: expected a folder or a tar archive"):
-        installing.copied(tmp_path / "notes.txt", room)
+    assert "notes.txt: expected a folder or a whole tar archive" in refused(tmp_path / "notes.txt")

@@ -26,7 +26,7 @@ NEWEST = (1, 34)
 
 ASSETS = "KUBEBUILDER_ASSETS"
 EXTRA = "pip install 'rundrill[kubernetes]'"
-REMEDY = "rundrill kubernetes get    (downloads them), or\n    rundrill kubernetes build  (builds them; needs Go)"
+_REMEDY = "rundrill kubernetes get    (downloads them), or\n    rundrill kubernetes build  (builds them; needs Go)"
 
 _ASKING = 20 * SECOND
 
@@ -47,20 +47,34 @@ def cache() -> Path:
 
 @functools.cache
 def find() -> Binaries | str:
-    """Those of KUBEBUILDER_ASSETS, else of the PATH, else of the cache; or what is wrong, without the remedy."""
+    """Those of KUBEBUILDER_ASSETS, else those of the PATH if they will do, else of the cache; or what is wrong, without the
+    remedy."""
     assets = os.environ.get(ASSETS, "")
     if assets:
         return of(Path(assets), source=f"{ASSETS}={assets}")
-    paths = {name: execution.find(name) for name in NEEDED}
-    if all(paths.values()):
-        return _checked({name: Path(path) for name, path in paths.items() if path}, source="PATH")
+    found = _on_the_path()
+    if isinstance(found, Binaries):
+        return found
     try:
         folder = cache()
     except SubstrateError as error:
         return str(error)
-    if not folder.is_dir():
-        return f"there is no {', '.join(name for name, path in paths.items() if not path)} on the PATH"
-    return of(folder, source=str(folder))
+    return of(folder, source=str(folder)) if folder.is_dir() else found
+
+
+def _on_the_path() -> Binaries | str:
+    paths = {name: execution.find(name) for name in NEEDED}
+    missing = [name for name, path in paths.items() if not path]
+    if missing:
+        return f"there is no {', '.join(missing)} on the PATH"
+    return _checked({name: Path(path) for name, path in paths.items() if path}, source="PATH")
+
+
+def remedy() -> str:
+    """What to do where they are missing or will not do: where a folder of them is named, nothing else is looked at."""
+    if os.environ.get(ASSETS, ""):
+        return f"set {ASSETS} to a folder that has them, or unset it; without it\n    {_REMEDY}"
+    return _REMEDY
 
 
 def lacking() -> str:
@@ -78,7 +92,7 @@ def demanded() -> Binaries:
     """Them. SubstrateError with the remedies where they are not."""
     found = find()
     if isinstance(found, str):
-        raise SubstrateError(f"Kubernetes' programs: {found}\n    {REMEDY}")
+        raise SubstrateError(f"Kubernetes' programs: {found}\n    {remedy()}")
     return found
 
 

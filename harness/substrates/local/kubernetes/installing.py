@@ -1,9 +1,11 @@
 """A set of Kubernetes' programs put into the cache: whole, of the right version, or not at all. Not where it comes from."""
 
+import lzma
 import os
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,17 +32,24 @@ def room() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def install(programs: Path) -> Path:
-    """Make the folder `programs` (in the cache's file system) the cache's, and return that. InputError if it does not do."""
+def install(programs: Path, *, source: str = "") -> Path:
+    """Make the folder `programs` (in the cache's file system) the cache's, and return that. InputError if it does not do, with
+    where they come from: `source`, else that folder."""
+    told = source or str(programs)
     for name in NEEDED:
         if (programs / name).is_file():
             (programs / name).chmod(0o755)
-    found = binaries.of(programs, source=str(programs))
+    found = binaries.of(programs, source=told)
     if isinstance(found, str):
-        raise InputError(Problem(found, remedy=f"give the programs of Kubernetes v{binaries.VERSION} for this machine"))
+        raise InputError(
+            Problem(
+                found.replace(str(programs), told),
+                remedy=f"give the programs of Kubernetes v{binaries.VERSION} for this machine",
+            )
+        )
     if found.version != binaries.VERSION:
         raise InputError(
-            Problem(f"{programs}: expected Kubernetes v{binaries.VERSION}; found v{found.version}",
+            Problem(f"{told}: expected Kubernetes v{binaries.VERSION}; found v{found.version}",
                     remedy=f"put them where {binaries.ASSETS} or the PATH leads: other versions are used from there")
         )  # fmt: skip
     target = binaries.cache()
@@ -69,7 +78,7 @@ def _copy(source: Path, target: Path) -> None:
     for name in NEEDED:
         path = source / name
         if not path.is_file():
-            raise InputError(Problem(f"{source}: expected {', '.join(NEEDED)}; there is no {name}"))
+            continue  # what is missing is told of all at once
         first = copies.setdefault(path.resolve(), name)
         if first == name:
             shutil.copyfile(path, target / name)
@@ -86,5 +95,12 @@ def _extract(source: Path, target: Path) -> None:
                 if name in NEEDED and member.isfile() and (file := tar.extractfile(member)):
                     with (target / name).open("wb") as out:
                         shutil.copyfileobj(file, out)
-    except (OSError, tarfile.TarError) as error:
-        raise InputError(Problem(f"{source}: expected a folder or a tar archive of the programs: {error}")) from error
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
+        # What tarfile says where nothing fits are several lines, one for each kind of archive there is.
+        why = str(error).splitlines()[0].rstrip(":")
+        raise InputError(
+            Problem(
+                f"{source}: expected a folder or a whole tar archive of the programs; found something else: {why}",
+                remedy="if it is one, it was cut short or changed on its way: copy it once more",
+            )
+        ) from error
