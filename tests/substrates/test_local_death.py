@@ -6,10 +6,8 @@ import asyncio
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,6 +19,7 @@ from harness.model.units import SECOND
 from harness.substrates import labels
 from harness.substrates.journal import Mortal, reap, started
 from harness.substrates.local import Local
+from tests.harnesses import launched, said
 from tests.substrates.conftest import TOPOLOGY, Bring
 
 pytestmark = pytest.mark.real
@@ -83,21 +82,6 @@ async def gone(label: str, known: Iterable[Mortal] = ()) -> list[str]:
     return [] if await until(none, deadline=now() + 2 * SECOND) else left()
 
 
-@contextmanager
-def start(folder: Path, label: str, temporary: Path) -> "Iterator[subprocess.Popen[bytes]]":
-    harness = subprocess.Popen(
-        [sys.executable, "-c", HARNESS, str(folder), label],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": str(temporary)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        yield harness
-    finally:
-        harness.kill()
-        harness.communicate()
-
-
 @pytest.fixture
 def temporary() -> Iterator[Path]:
     """A TMPDIR of its own, in which nothing may be left."""
@@ -111,12 +95,11 @@ def temporary() -> Iterator[Path]:
 async def test_a_killed_harness_leaves_nothing(isolation: str, folder: Path, temporary: Path, number: int) -> None:
     label = f"killed{os.getpid()}n{number}"
     mounts = Path("/proc/self/mountinfo").read_text()
-    with start(folder, label, temporary) as harness:
-        assert harness.stdout
+    with launched("-c", HARNESS, str(folder), label, TMPDIR=str(temporary)) as harness:
         if number < 4:  # while it comes up: importing takes 0.3 s, coming up 0.1 to 0.3 s
             await asyncio.sleep(random.Random(number).uniform(0.25, 0.7))
         else:
-            assert await asyncio.to_thread(harness.stdout.readline) == b"up\n"
+            await said(harness, "up")
             await asyncio.sleep(0.05 * (number - 4))
         below = descendants(harness.pid)
         assert len(below) > 8 or number < 4
@@ -132,14 +115,13 @@ async def test_a_killed_harness_leaves_nothing(isolation: str, folder: Path, tem
 
 async def test_an_interrupted_harness_leaves_nothing(isolation: str, folder: Path, temporary: Path) -> None:
     label = f"interrupted{os.getpid()}"
-    with start(folder, label, temporary) as harness:
-        assert harness.stdout
-        assert await asyncio.to_thread(harness.stdout.readline) == b"up\n"
+    with launched("-c", HARNESS, str(folder), label, TMPDIR=str(temporary)) as harness:
+        await said(harness, "up")
         below = descendants(harness.pid)
         harness.send_signal(signal.SIGINT)
         _, complaints = await asyncio.to_thread(harness.communicate, timeout=20)
-    assert b"KeyboardInterrupt" in complaints
-    assert b"Error" not in complaints.replace(b"CancelledError", b"")
+    assert "KeyboardInterrupt" in complaints
+    assert "Error" not in complaints.replace("CancelledError", "")
     assert await gone(label, below) == []
     assert list(temporary.iterdir()) == []
     assert reap(folder.parent) == []

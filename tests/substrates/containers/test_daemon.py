@@ -5,10 +5,8 @@ The daemon that dies is a relay of the test's own in front of the real one, whic
 
 import asyncio
 import os
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,8 @@ import pytest
 from harness.clock import now
 from harness.model.units import seconds
 from harness.substrates.containers import Containers
-from tests.substrates.containers.test_death import gone, left, said
+from tests.harnesses import launched, said
+from tests.substrates.containers.test_death import gone, left
 from tests.substrates.test_local_death import descendants
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -99,38 +98,17 @@ async def front(containers: Containers, tmp_path: Path) -> AsyncIterator[Front]:
     await made.die()
 
 
-@contextmanager
-def started(folder: Path, run: str) -> "Iterator[subprocess.Popen[bytes]]":
-    """A harness whose daemon is the one in front."""
-    harness = subprocess.Popen(
-        [sys.executable, "-c", HARNESS, str(folder), run],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(Path(__file__).parents[3]),
-            "DOCKER_HOST": f"unix://{folder / 'docker.sock'}",
-        },
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        yield harness
-    finally:
-        harness.kill()
-        harness.communicate()
-
-
 async def test_a_daemon_that_dies_under_a_drill_is_told_and_has_nothing_left_when_it_is_back(
     front: Front, tmp_path: Path
 ) -> None:
     run = f"daemonless{os.getpid()}"
-    with started(tmp_path, run) as harness:
-        await said(harness, b"up\n")
+    with launched("-c", HARNESS, str(tmp_path), run, DOCKER_HOST=f"unix://{tmp_path / 'docker.sock'}") as harness:
+        await said(harness, "up")
         assert len(left(run)) == 6
         below = descendants(harness.pid)
         await front.die()
         begun = now()
-        out, complaint = (each.decode() for each in await asyncio.to_thread(harness.communicate, b"\n", 30))
+        out, complaint = await asyncio.to_thread(harness.communicate, "\n", 30)
         assert now() - begun < seconds(15)
     assert "no Docker daemon answers" in out
     assert "start Docker, or set DOCKER_HOST" in out

@@ -4,10 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +14,7 @@ from harness.substrates import labels
 from harness.substrates.containers import Containers
 from harness.substrates.journal import Mortal, reap
 from tests.full import FULL
+from tests.harnesses import launched, said
 from tests.substrates.test_local_death import descendants
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -72,31 +69,11 @@ async def gone(run: str, known: set[Mortal]) -> list[str]:
     return [] if await until(none, deadline=now() + WITHIN, every=SECOND // 5) else all_of_it()
 
 
-@contextmanager
-def started(folder: Path, run: str) -> "Iterator[subprocess.Popen[bytes]]":
-    harness = subprocess.Popen(
-        [sys.executable, "-c", HARNESS, str(folder), run],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        yield harness
-    finally:
-        harness.kill()
-        harness.communicate()
-
-
-async def said(harness: "subprocess.Popen[bytes]", line: bytes) -> None:
-    assert harness.stdout
-    assert await asyncio.to_thread(harness.stdout.readline) == line
-
-
 async def test_a_killed_harness_leaves_nothing_in_docker(containers: Containers, tmp_path: Path) -> None:
     run = f"killed{os.getpid()}"
-    with started(tmp_path, run) as harness:
-        await said(harness, b"begun\n")
-        await said(harness, b"up\n")
+    with launched("-c", HARNESS, str(tmp_path), run) as harness:
+        await said(harness, "begun")
+        await said(harness, "up")
         assert len(left(run)) == 6
         below = descendants(harness.pid)
     assert await gone(run, below) == []
@@ -112,8 +89,8 @@ async def test_nor_does_one_that_is_killed_at_any_instant_while_it_brings_an_env
         run, folder = f"killed{os.getpid()}n{number}", tmp_path / str(number)
         folder.mkdir()
         async with places:
-            with started(folder, run) as harness:
-                await said(harness, b"begun\n")
+            with launched("-c", HARNESS, str(folder), run) as harness:
+                await said(harness, "begun")
                 await asyncio.sleep(random.Random(number).uniform(0.1, COMING_UP_S))
                 below = descendants(harness.pid)
             return await gone(run, below) + [line for line in reap(folder) if "container" in line]
@@ -123,9 +100,9 @@ async def test_nor_does_one_that_is_killed_at_any_instant_while_it_brings_an_env
 
 async def test_an_interrupted_harness_leaves_nothing_in_docker(containers: Containers, tmp_path: Path) -> None:
     run = f"interrupted{os.getpid()}"
-    with started(tmp_path, run) as harness:
-        await said(harness, b"begun\n")
-        await said(harness, b"up\n")
+    with launched("-c", HARNESS, str(tmp_path), run) as harness:
+        await said(harness, "begun")
+        await said(harness, "up")
         below = descendants(harness.pid)
         harness.send_signal(signal.SIGINT)
         await asyncio.to_thread(harness.communicate, timeout=30)
@@ -135,9 +112,9 @@ async def test_an_interrupted_harness_leaves_nothing_in_docker(containers: Conta
 
 async def test_what_a_killed_harness_and_its_watchdog_leave_is_reaped(containers: Containers, tmp_path: Path) -> None:
     run = f"reaped{os.getpid()}"
-    with started(tmp_path, run) as harness:
-        await said(harness, b"begun\n")
-        await said(harness, b"up\n")
+    with launched("-c", HARNESS, str(tmp_path), run) as harness:
+        await said(harness, "begun")
+        await said(harness, "up")
         below = descendants(harness.pid)
         assert reap(tmp_path) == []
         for process in below:

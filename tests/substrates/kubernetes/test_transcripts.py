@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.substrates.local.kubernetes import binaries
-from tests.substrates.kubernetes.test_by_hand import started
+from tests.substrates.kubernetes.test_by_hand import by_hand
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -27,7 +27,7 @@ def test_an_operators_sessions_are_answered_as_a_real_cluster_answered_them(
     paths = [str(RECORDED / "transcripts" / f"{name}.yaml") for name in QUICK]
     words = (sys.executable, str(RECORDED / "replay.py"), str(kubectl), *paths)
     images = RECORDED / "app/images.toml"
-    with started(tmp_path, "--images", str(images), "--", "bash", "-c", script, "compare", *words) as process:
+    with by_hand(tmp_path, "--images", str(images), "--", "bash", "-c", script, "compare", *words) as process:
         out, err = process.communicate(timeout=LIMIT_S)
     score = re.search(r"^(\d+) same, (\d+) close, (\d+) different of (\d+)", out, re.MULTILINE)
     assert score, err
