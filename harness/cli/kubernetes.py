@@ -14,6 +14,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from harness.errors import InputError, Problem
 from harness.substrates.local.kubernetes import binaries, building, byhand, fetching, installing
 
+NOT_FOUND = 127
+"""What a shell's status is where there is no such program."""
+
 app = typer.Typer(no_args_is_help=True, help="Kubernetes without Docker: a cluster by hand, and the programs it needs.")
 
 
@@ -41,6 +44,9 @@ def run(
     Example: `rundrill kubernetes run -- kubectl get pods -A`
     """
     argv = command or [os.environ.get("SHELL", "/bin/sh")]
+    if not byhand.found(argv[0]):
+        typer.echo(f"{argv[0]}: there is no such program; nothing was started", err=True)
+        raise typer.Exit(NOT_FOUND)
     try:
         status = asyncio.run(byhand.run(argv, images=tuple(images or ()), nodes=nodes))
     except asyncio.CancelledError:

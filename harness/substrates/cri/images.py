@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,10 @@ _REFERENCE = re.compile(
     r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 """A reference as Docker's registries have it (distribution/reference, regexp.go)."""
+
+
+_LINE = re.compile(r"at line (\d+)")
+_REMEDY = "docs/kubernetes-local.md says what a table of images is"
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,34 +126,49 @@ class Images:
 
 
 def load(paths: Iterable[Path]) -> tuple[Image, ...]:
-    """The images of those TOML files. InputError names every file that is not as expected."""
+    """The images of those TOML files. InputError names every one that is not as expected."""
     problems: list[Problem] = []
-    found: list[Image] = []
-    for path in paths:
-        try:
-            found += [_image(name, table, path) for name, table in _tables(path).items()]
-        except (OSError, msgspec.DecodeError, InvalidError, ValueError) as error:
-            problems.append(Problem(str(error), Source(str(path), 1, 1), remedy="see docs/kubernetes-local.md"))
+    found = [image for path in paths for image in _images(path, problems)]
     if problems:
         raise InputError(problems)
     return tuple(found)
 
 
-def _tables(path: Path) -> Mapping[str, _Table]:
-    text = path.read_bytes()
-    if "command" in msgspec.toml.decode(text, type=dict[str, object]):
-        return {path.resolve().parent.name: msgspec.toml.decode(text, type=_Table)}
-    return msgspec.toml.decode(text, type=dict[str, _Table])
+def _images(path: Path, problems: list[Problem]) -> Iterator[Image]:
+    """The images of one file; what is wrong goes to `problems`, each at its line."""
+
+    def wrong(why: str, line: int) -> None:
+        problems.append(Problem(why, Source(str(path), line, line), remedy=_REMEDY))
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = msgspec.toml.decode(text, type=dict[str, object])
+    except OSError as error:
+        wrong(str(error.strerror), 1)
+        return
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
+        wrong(f"not TOML: {error}", int(found[1]) if (found := _LINE.search(str(error))) else 1)
+        return
+    for name, each in ({path.resolve().parent.name: table} if "command" in table else table).items():
+        try:
+            yield _image(name, msgspec.convert(each, _Table), path)
+        except (msgspec.ValidationError, InvalidError, ValueError) as error:
+            wrong(f"image {name!r}: {error}", _line(text, name))
+
+
+def _line(text: str, name: str) -> int:
+    """Where the table of that name begins."""
+    headers = ((number, line.partition("#")[0].strip()) for number, line in enumerate(text.splitlines(), 1))
+    return next((n for n, line in headers if line[:1] == "[" and line.strip("[] ").strip("\"'") == name), 1)
 
 
 def _image(name: str, table: _Table, path: Path) -> Image:
     uid, _, gid = table.user.partition(":")
     if not all(part.isdecimal() for part in (uid or "0", gid or "0")):
-        raise ValueError(f"[{name}] user: expected `uid` or `uid:gid` in digits; found {table.user!r}")
+        raise ValueError(f"user: expected `uid` or `uid:gid` in digits; found {table.user!r}")
     tag = normal(name)
     shell = tag.startswith(f"{_BUSYBOX}:")
-    folder = path.resolve().parent
-    files = tuple((target, str((folder / source).resolve())) for target, source in table.files.items())
+    files = tuple((target, str(_folder(source, path))) for target, source in table.files.items())
     image = Image(
         tag=tag,
         id="",
@@ -164,6 +183,15 @@ def _image(name: str, table: _Table, path: Path) -> Image:
         size=sum(_size(Path(source)) for _, source in files),
     )
     return _identified(image)
+
+
+def _folder(source: str, table: Path) -> Path:
+    """A folder of files: beside its table, since nothing else of the machine is seen where containers start."""
+    beside = table.resolve().parent
+    folder = (beside / source).resolve()
+    if not folder.is_dir() or not folder.is_relative_to(beside):
+        raise ValueError(f"files: expected a folder in {beside}; found {source!r}")
+    return folder
 
 
 def _busybox(tag: str) -> Image:

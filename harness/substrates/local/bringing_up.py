@@ -315,7 +315,8 @@ def _empty(site: Site, linked: frozenset[str], *, folder: Path, tables: Sequence
 def _cluster_of(spec: Cluster, site: Site, folder: Path, tables: Sequence[Path]) -> "LocalCluster":
     from harness.substrates.local.kubernetes.cluster import LocalCluster  # noqa: PLC0415 - what not everybody installs
 
-    return LocalCluster(spec, site, folder=folder, images=(*sorted(images().glob("*/image.toml")), *tables))
+    there = (*sorted(images().glob("*/image.toml")), *(table.absolute() for table in tables))
+    return LocalCluster(spec, site, folder=folder, images=there)
 
 
 async def _fill(environment: LocalEnvironment, site: Site) -> None:

@@ -75,18 +75,27 @@ def test_an_unmapped_name_is_not_found_in_a_registrys_words() -> None:
     )
 
 
-def test_every_wrong_table_is_named(tmp_path: Path) -> None:
-    (tmp_path / "typo.toml").write_text('["app:1"]\ncomand = ["true"]\n')
-    (tmp_path / "user.toml").write_text('["app:1"]\ncommand = ["true"]\nuser = "www-data"\n')
+def test_every_wrong_image_of_every_table_is_named_at_its_line(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "tables").mkdir()
+    one, two, missing = (tmp_path / "tables" / name for name in ("one.toml", "two.toml", "missing.toml"))
+    one.write_text(
+        '["app:1"]\ncomand = ["true"]\n["app:2"]  # two\ncommand = ["true"]\nuser = "www-data"\n'
+        '["app:3"]\ncommand = ["true"]\nfiles = { "/srv" = "nowhere" }\n'
+        '["app:4"]\ncommand = ["true"]\nfiles = { "/srv" = "../outside" }\n["a b"]\ncommand = []\n'
+    )
+    two.write_text('["app:1"]\ncommand = true false\n')
 
     with pytest.raises(InputError) as caught:
-        load([tmp_path / "typo.toml", tmp_path / "user.toml", tmp_path / "missing.toml"])
+        load([one, two, missing])
 
-    said = str(caught.value)
-    assert "typo.toml:1" in said
-    assert "expected `uid` or `uid:gid` in digits; found 'www-data'" in said
-    assert "missing.toml" in said
-    assert len(caught.value.problems) == 3
+    told = [str(problem).splitlines()[0] for problem in caught.value.problems]
+    assert told[1] == f"{one}:3: image 'app:2': user: expected `uid` or `uid:gid` in digits; found 'www-data'"
+    assert told[2] == f"{one}:6: image 'app:3': files: expected a folder in {one.parent}; found 'nowhere'"
+    assert told[3] == f"{one}:9: image 'app:4': files: expected a folder in {one.parent}; found '../outside'"
+    assert [line.partition(": ")[0] for line in told] == [
+        *(f"{one}:{number}" for number in (1, 3, 6, 9, 12)), f"{two}:2", f"{missing}:1",
+    ]  # fmt: skip
 
 
 @pytest.mark.real

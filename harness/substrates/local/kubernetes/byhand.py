@@ -14,8 +14,10 @@ from harness.errors import UnableError
 from harness.model.topology import Cluster, Topology
 from harness.ports import Capability
 from harness.substrates import journal
+from harness.substrates.cri import images as tables
 from harness.substrates.local import machine
 from harness.substrates.local.bringing_up import environment
+from harness.substrates.local.kubernetes import binaries
 from harness.substrates.local.layout import SYSTEM_PATH
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
@@ -27,11 +29,12 @@ WHEN_ALONE = 'read -r _; exec "$@"'
 async def run(argv: Sequence[str], *, images: Sequence[Path], nodes: int) -> int:
     """Bring a cluster up, run the command in it, take it down; its exit status, -n for signal n.
 
-    SIGTERM and SIGHUP cancel it, so that nothing is left then either. UnableError where this machine cannot; SubstrateError
-    with the end of the logs if the cluster does not come up.
+    SIGTERM and SIGHUP cancel it, so that nothing is left then either. UnableError where this machine cannot, InputError with
+    what is wrong with the tables of images; SubstrateError with the end of the logs if the cluster does not come up.
     """
     if Capability.KUBERNETES not in machine.provides():
         raise UnableError(machine.problem(Capability.KUBERNETES))
+    tables.load(images)
     if task := asyncio.current_task():
         for number in ENDING:
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
@@ -39,6 +42,11 @@ async def run(argv: Sequence[str], *, images: Sequence[Path], nodes: int) -> int
     topology = Topology("kubernetes", cluster=Cluster(stack="", namespace="default", nodes=nodes))
     async with _own_folder() as folder, environment(topology, run="by-hand", folder=folder, tables=images) as up:
         return await up.cluster.visit(argv, folder=Path(tempfile.mkdtemp(dir=folder)))
+
+
+def found(program: str) -> bool:
+    """Whether that program is there for a command to be: asked before the cluster that it is to run in."""
+    return execution.find(program) is not None or (program == "kubectl" and binaries.kubectl() is not None)
 
 
 @asynccontextmanager
