@@ -14,6 +14,7 @@ import termios
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from typing import Any
 
 from harness.errors import SubstrateError
 from harness.substrates.cri import flows
@@ -135,24 +136,27 @@ class Commands:
         return end.status
 
     async def attach(self, container: str, *, tty: bool, stdio: Stdio, resize: AsyncIterator[Size]) -> None:
-        """Copy between a client's descriptors and a container's streams until it has ended. NotNowError if it does not run."""
+        """Copy between a client's descriptors and a container's streams until it has ended, or until the client's input has,
+        where others may attach after it (containerd's ContainerIO.Attach). NotNowError if it does not run."""
         target = self._containers.get(container)
         if not target.running:
             raise NotNowError(f"container is in {cri.ContainerState.Name(target.state)} state")
         listener: asyncio.Queue[Output] = asyncio.Queue(_WAITING)
         target.listeners.add(listener)
         others = []
+        ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(target.done.wait())]
         if stdio.stdin is not None and target.stdin is not None:
             others.append(asyncio.ensure_future(_feed(target, stdio.stdin)))
+            ends += [] if _for_once(target) else others
         if tty and target.stdin is not None:
             others.append(asyncio.ensure_future(_resize(target.stdin, resize)))
         try:
-            await _relay(target, listener, {"stdout": stdio.stdout, "stderr": stdio.stderr})
+            await _relay(listener, {"stdout": stdio.stdout, "stderr": stdio.stderr}, ends=ends)
         finally:
             target.listeners.discard(listener)
             while not listener.empty():
                 listener.get_nowait()  # the container may be waiting for room in it
-            await _cancel(others)
+            await _cancel([*others, *ends])
 
     async def connect(self, sandbox: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection to 127.0.0.1:`port` in a pod's network namespace. OSError as the kernel gives it."""
@@ -167,18 +171,20 @@ class Commands:
             raise
 
 
-async def _cancel(tasks: Sequence["asyncio.Future[None]"]) -> None:
+async def _cancel(tasks: Sequence["asyncio.Future[Any]"]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _relay(container: Container, listener: "asyncio.Queue[Output]", sinks: dict[str, int | None]) -> None:
-    over = asyncio.ensure_future(container.done.wait())
+async def _relay(
+    listener: "asyncio.Queue[Output]", sinks: dict[str, int | None], *, ends: Sequence["asyncio.Future[Any]"]
+) -> None:
+    """Copy what a container says until one of `ends` has come and nothing is left."""
     try:
-        while not (over.done() and listener.empty()):
+        while not (any(end.done() for end in ends) and listener.empty()):
             coming = asyncio.ensure_future(listener.get())
-            await asyncio.wait([over, coming], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*ends, coming], return_when=asyncio.FIRST_COMPLETED)
             if not coming.done():
                 coming.cancel()
                 continue
@@ -188,8 +194,11 @@ async def _relay(container: Container, listener: "asyncio.Queue[Output]", sinks:
                 await flows.write(sink, data)
     except OSError:
         return  # the client has gone
-    finally:
-        over.cancel()
+
+
+def _for_once(container: Container) -> bool:
+    """Whether the end of one client's input is the end of the container's."""
+    return container.config.stdin_once and not container.config.tty
 
 
 async def _feed(container: Container, source: int) -> None:
@@ -199,7 +208,7 @@ async def _feed(container: Container, source: int) -> None:
     own = os.dup(container.stdin)
     try:
         await flows.copy(source, own)
-        if container.config.stdin_once and not container.config.tty and container.stdin is not None:
+        if _for_once(container) and container.stdin is not None:
             os.close(container.stdin)
             container.stdin = None
     finally:
