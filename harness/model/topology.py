@@ -108,9 +108,10 @@ class Exposed:
 class Cluster:
     """The Kubernetes cluster of a system, the same on every substrate.
 
-    `stack` names a folder of clusters/stacks, whose *.yaml are applied in the order of their names; `namespace` is made first
-    and is the default of the operator's kubectl context. `nodes` counts workers beside the control plane's node; with none
-    pods run there. `variables` replace `${NAME}` in the manifests (Python's string.Template; `$$` is a dollar sign).
+    `stack` names a folder of clusters/stacks, or is an absolute path of one, whose *.yaml are applied in the order of their
+    names; `namespace` is made first and is the default of the operator's kubectl context. `nodes` counts workers beside the
+    control plane's node; with none pods run there. `variables` replace `${NAME}` in the manifests (Python's string.Template;
+    `$$` is a dollar sign).
     `exposed` are its Services that are probed.
     """
 

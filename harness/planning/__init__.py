@@ -33,7 +33,7 @@ def compile_plan(scenario: Scenario, runbook: Runbook, ground: Ground, *, name: 
     followed = draft.steps(_select(draft, runbook, scenario.follow), first=len(prepared))
     draft.unused()
     alerts = alerting.conditions(draft, runbook)
-    draft.problems += [*checks.objectives(scenario), *checks.references(scenario)]
+    draft.problems += [*checks.objectives(scenario), *checks.references(scenario), *checks.system(scenario, ground)]
     needs = frozenset(scenario.fault.needs) | _topology_needs(scenario) | draft.needs
     lacking = [
         *ground.lacks(frozenset(scenario.fault.needs) | _topology_needs(scenario)),

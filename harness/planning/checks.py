@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from harness.checking import windows
 from harness.errors import Problem
@@ -34,6 +34,20 @@ class Ground(Protocol):
     def tool(self, program: str) -> bool:
         """Whether the operator's shell has that program."""
         ...
+
+
+@runtime_checkable
+class Discerning(Protocol):
+    """Ground that sees whether what a system consists of is sound, before it is brought up."""
+
+    def flaws(self, topology: Topology) -> Sequence[Problem]:
+        """What is wrong with it, each at its place."""
+        ...
+
+
+def system(scenario: Scenario, ground: Ground) -> Sequence[Problem]:
+    """What a ground that looks finds wrong with the system itself."""
+    return ground.flaws(scenario.topology) if isinstance(ground, Discerning) else ()
 
 
 def objectives(scenario: Scenario) -> Iterable[Problem]:

@@ -8,6 +8,7 @@ CURING = ("--substrate", "tests.running.stage:curing")
 HEAD = """
 from dataclasses import replace
 from harness.model.objectives import Objective, Recovery
+from harness.model.topology import Cluster
 from harness.model.units import milliseconds, minutes, seconds
 from harness.scenario import Deviation
 from tests.running.stage import DOWN as _DOWN
@@ -59,6 +60,26 @@ def test_a_scenario_that_cannot_be_met_is_refused_with_what_is_wrong(rundrill, p
     err = refused(rundrill(command, "shop/down.py", *CURING))
     for each in told:
         assert each in err
+
+
+def test_what_is_wrong_with_a_clusters_stack_is_told_with_the_rest_before_anything_starts(
+    rundrill, place: Path
+) -> None:
+    stack = place / "texts"
+    stack.mkdir()
+    (stack / "10.yaml").write_text("kind: Service\nmetadata: {name: web}\n")
+    (stack / "20.yaml").write_text("kind: Service\nmetadata: {name: web}\n---\nkind: [\n")
+    (stack / "30.yaml").write_text("kind: Service\nmetadata: {name: web, namespace: elsewhere}\nspec: $PORT\n")
+    topology = f'replace(_DOWN.topology, cluster=Cluster(stack="{stack}", namespace="shop"))'
+    scenario(place, f"topology={topology}, objectives=()")
+    err = refused(rundrill("run", "shop/down.py", "--substrate", "local"))
+    for told in (
+        "20.yaml:5: not YAML",
+        "30.yaml:1: Service 'web' is of namespace 'elsewhere', which no manifest makes",
+        "30.yaml:3: there is no variable ${PORT}",
+        "no objective: nothing would say when service is back",
+    ):
+        assert told in err
 
 
 def test_an_empty_runbook_is_refused(rundrill, place: Path) -> None:

@@ -60,3 +60,37 @@ def test_a_dollar_sign_that_begins_no_variable_is_told(stack: Path) -> None:
 def test_an_unknown_stack_is_told_with_those_there_are(stack: Path) -> None:
     with pytest.raises(SubstrateError, match="stack 'other': expected one of: shop"):
         manifests.read(Cluster("other", "n"))
+
+
+DEPLOYMENT = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: backend%s}
+"""
+
+
+def test_an_object_that_is_there_twice_is_told_with_both_places(stack: Path) -> None:
+    (stack / "10.yaml").write_text(f"kind: Service\nmetadata: {{name: backend}}\n---\n{DEPLOYMENT % ''}")
+    (stack / "20.yaml").write_text(f"\n\n---\n\n{DEPLOYMENT % ', namespace: shop'}---\n{DEPLOYMENT % 2}")
+    (found,) = manifests.flaws(Cluster("shop", "shop"))
+    assert str(found).startswith(f"{stack}/20.yaml:5: Deployment 'backend' is at {stack}/10.yaml:4 already\n")
+    with pytest.raises(SubstrateError, match="is at"):
+        read()
+
+
+def test_an_object_of_a_namespace_that_is_not_there_is_told_and_of_one_that_is_made_is_not(stack: Path) -> None:
+    (stack / "10.yaml").write_text(
+        f"kind: Namespace\nmetadata: {{name: data}}\n---\n{DEPLOYMENT % ', namespace: data'}---\n"
+        f"{DEPLOYMENT % ', namespace: kube-system'}---\n{DEPLOYMENT % ', namespace: shop'}"
+    )
+    assert not manifests.flaws(Cluster("shop", "shop"))
+    assert manifests.namespaces(Cluster("shop", "shop"), read()) == ("shop", "data", "kube-system")
+    (stack / "20.yaml").write_text(DEPLOYMENT % ", namespace: prod")
+    (found,) = manifests.flaws(Cluster("shop", "shop"))
+    assert str(found).startswith(
+        f"{stack}/20.yaml:1: Deployment 'backend' is of namespace 'prod', which no manifest makes; the cluster's own is 'shop'\n"
+    )
+
+
+def test_a_cluster_without_a_stack_has_no_flaws(stack: Path) -> None:
+    assert manifests.flaws(Cluster("", "shop")) == ()

@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.errors import Problem
 from harness.model.topology import Topology
 from harness.ports import Capability, Environment
+from harness.substrates import manifests
 from harness.substrates.kind import machine, settings
 from harness.substrates.kind.lease import Users
 
@@ -49,6 +50,10 @@ class Kind:
             trouble = machine.problem(self._settings) if self._rest.provides else None
             found += [trouble] if trouble else self._rest.lacks(frozenset({Capability.KUBERNETES}))
         return found
+
+    def flaws(self, topology: Topology) -> Sequence[Problem]:
+        """What is wrong with the manifests of its cluster's stack, as far as is seen without a cluster."""
+        return manifests.flaws(topology.cluster) if topology.cluster else ()
 
     def tool(self, program: str) -> bool:
         """Whether the operator's shell in its environments has that program."""

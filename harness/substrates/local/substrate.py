@@ -8,6 +8,7 @@ from harness import execution
 from harness.errors import Problem
 from harness.model.topology import Topology
 from harness.ports import Capability, Environment
+from harness.substrates import manifests
 from harness.substrates.local import machine, redis, wheels
 from harness.substrates.local.bringing_up import environment
 
@@ -36,6 +37,10 @@ class Local:
     def lacks(self, needs: frozenset[Capability]) -> Sequence[Problem]:
         """One problem, with its remedy, for each thing needed that it cannot do here."""
         return tuple(machine.problem(capability) for capability in sorted(needs - self.provides))
+
+    def flaws(self, topology: Topology) -> Sequence[Problem]:
+        """What is wrong with the manifests of its cluster's stack, as far as is seen without a cluster."""
+        return manifests.flaws(topology.cluster) if topology.cluster else ()
 
     def tool(self, program: str) -> bool:
         """Whether the operator's shell in its environments has that program."""

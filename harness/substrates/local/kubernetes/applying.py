@@ -1,6 +1,7 @@
 """A stack's manifests applied to a local cluster with kubectl, and waited for. What is in them is the stack's business."""
 
 import http
+import itertools
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -143,7 +144,9 @@ class Applying:
         of their logs.
         """
         paths: list[str] = []
-        for manifest in manifests.read(self.spec):
+        found = manifests.read(self.spec)
+        namespaces = manifests.namespaces(self.spec, found)
+        for manifest in found:
             path = f"{FOLDER}/{manifest.path.name}"
             self.site.own_file(path, manifest.text, ROOT)
             paths += ("-f", path)
@@ -154,10 +157,10 @@ class Applying:
 
         async def ready() -> bool | None:
             nonlocal pods
-            if await self._ready():
+            if await self._ready(namespaces):
                 return True
-            pods = await self._pods()
-            if missing := watch.given_up(pulling.unpulled(pods, (self.spec.namespace,)), at=clock.now()):
+            pods = await self._pods(namespaces)
+            if missing := watch.given_up(pulling.unpulled(pods, namespaces), at=clock.now()):
                 raise SubstrateError(pulling.told(self.spec.stack, missing, remedy=_REMEDY))
             return None
 
@@ -166,16 +169,16 @@ class Applying:
                 f"stack {self.spec.stack!r} is not ready after {PATIENCE // SECOND} s\n{await self._told(pods)}"
             )
 
-    async def _ready(self) -> bool | None:
-        for kind in KINDS:
-            found = await self.api.read(f"/apis/apps/v1/namespaces/{self.spec.namespace}/{kind}", Controllers)
+    async def _ready(self, namespaces: Sequence[str]) -> bool | None:
+        for namespace, kind in itertools.product(namespaces, KINDS):
+            found = await self.api.read(f"/apis/apps/v1/namespaces/{namespace}/{kind}", Controllers)
             if found and not all(controller.ready for controller in found.items):
                 return None
         return True
 
-    async def _pods(self) -> Sequence[Pod]:
-        found = await self.api.read(f"/api/v1/namespaces/{self.spec.namespace}/pods", Pods)
-        return found.items if found else ()
+    async def _pods(self, namespaces: Sequence[str]) -> Sequence[Pod]:
+        found = [await self.api.read(f"/api/v1/namespaces/{namespace}/pods", Pods) for namespace in namespaces]
+        return [pod for each in found if each for pod in each.items]
 
     async def _told(self, pods: Sequence[Pod]) -> str:
         """Those of them that are not ready, and the end of their logs."""
@@ -192,7 +195,7 @@ class Applying:
             lines.append(f"  {container.name}: {container.state}, {container.restart_count} restarts")
             query = {"container": container.name, "tailLines": str(TOLD_LINES)}
             query |= {"previous": "true"} if container.state.waiting and container.restart_count else {}
-            base = f"/api/v1/namespaces/{self.spec.namespace}/pods/{pod.metadata.name}/log"
+            base = f"/api/v1/namespaces/{pod.metadata.namespace}/pods/{pod.metadata.name}/log"
             answer = await self.api.ask("GET", f"{base}?{urllib.parse.urlencode(query)}")
             if answer.status == 200:
                 lines += [f"    {line}" for line in answer.text.splitlines()]
