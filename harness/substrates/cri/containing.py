@@ -90,6 +90,8 @@ _MASKED = (
 _GUARDED = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 """Whatever is asked for: the environment's root can be the machine's, and the modes of these files would let it in."""
 
+_ROOTS = ("/", "/etc", "/var", "/run", "/home", "/root", "/dev")
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -200,8 +202,18 @@ def _root(node: Node, place: Place, image: Image, config: cri.ContainerConfig) -
         shm=str(place.folder / "shm"),
         masked=[*dict.fromkeys((*_MASKED, *security.masked_paths))],
         guarded=[*dict.fromkeys((*_GUARDED, *security.readonly_paths))],
+        closed=[path for path in _closed(node, image, security) if path not in binds],
         read_only=security.readonly_rootfs,
     )
+
+
+def _closed(node: Node, image: Image, security: cri.LinuxContainerSecurityContext) -> Sequence[str]:
+    """What a container that is not root must not write to: what is root's in every image. An image that names a user of its own
+    may have given that one its files."""
+    if not user(image, security)["uid"]:
+        return ()
+    files = () if image.uid else tuple(path for path, _ in image.files)
+    return (*_ROOTS, *node.programs, *ETC_FILES, *files)
 
 
 def stop_signal(image: Image, config: cri.ContainerConfig) -> signal.Signals:

@@ -23,7 +23,8 @@ class Root(TypedDict):
 
     `programs` are folders of the node seen at their keys: with what the container writes on top of them where the kernel has
     overlays, read-only elsewhere and where they are in `plain`. `links` are symbolic links, `etc` what is copied from the
-    node's /etc, `files` texts, `shm` the pod's shared memory; `masked` and `guarded` paths are empty and read-only.
+    node's /etc, `files` texts, `shm` the pod's shared memory; `masked` and `guarded` paths are empty and read-only; `closed` are
+    those that belong to root elsewhere and are not to be written to, though here they belong to whoever the container is.
     """
 
     place: str
@@ -37,6 +38,7 @@ class Root(TypedDict):
     shm: str
     masked: Sequence[str]
     guarded: Sequence[str]
+    closed: Sequence[str]
     read_only: bool
 
 

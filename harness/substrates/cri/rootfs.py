@@ -7,8 +7,10 @@ that is an `orders.Root`.
 # It runs in a fork of a process that is kept small: no pathlib.
 # ruff: noqa: PTH101, PTH103, PTH106, PTH110, PTH112, PTH113, PTH114, PTH115, PTH116, PTH120, PTH123
 # ruff: noqa: PTH211, S108
+import errno
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 from harness.substrates.cri.orders import Bind, Root
 from harness.substrates.inside import kernel
@@ -58,6 +60,7 @@ def build(root: Root) -> None:
     for bind in sorted(root["binds"], key=lambda bind: bind["target"].count("/")):
         _bind(new, bind)
     _restrict(root)
+    _close(root)
     os.chdir(new)
     kernel.pivot_root()
     if root["read_only"]:
@@ -148,18 +151,38 @@ def _devices(new: str, shm: str) -> None:
 
 
 def _bind(new: str, bind: Bind) -> None:
+    """OSError in runc's words if it cannot be: they are in the container's status."""
     source, place = bind["source"], resolved(new, bind["target"])
     if not os.path.lexists(source):
         os.makedirs(source)
+    about = f'error during container init: error mounting "{source}" to rootfs at "{bind["target"]}"'
+    try:
+        _destination(source, place)
+    except OSError as error:
+        what = f"create mount destination for {bind['target']} mount: cannot mkdir in {place}: {_reason(error)}"
+        raise OSError(f"{about}: {what}") from error
+    try:
+        kernel.mount(os.path.realpath(source), place, "", flags=kernel.MS_BIND | kernel.MS_REC)
+    except NotADirectoryError as error:
+        why = "not a directory: Are you trying to mount a directory onto a file (or vice-versa)?"
+        raise OSError(f"{about}: mount src={source}, dst={bind['target']}, flags=0x5001: {why}") from error
+    if bind["read_only"]:
+        kernel.set_mount(place, kernel.MOUNT_ATTR_RDONLY)
+
+
+def _destination(source: str, place: str) -> None:
     if os.path.isdir(source):
+        if os.path.exists(place) and not os.path.isdir(place):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         os.makedirs(place, exist_ok=True)
     elif not os.path.exists(place):
         os.makedirs(os.path.dirname(place), exist_ok=True)
         with open(place, "a", encoding="utf-8"):
             pass
-    kernel.mount(os.path.realpath(source), place, "", flags=kernel.MS_BIND | kernel.MS_REC)
-    if bind["read_only"]:
-        kernel.set_mount(place, kernel.MOUNT_ATTR_RDONLY)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def _restrict(root: Root) -> None:
@@ -174,6 +197,15 @@ def _restrict(root: Root) -> None:
             kernel.mount("none", place, "tmpfs", flags=_PROC_FLAGS | kernel.MS_RDONLY, data="size=0k,mode=555")
         elif os.path.exists(place):
             kernel.mount("/dev/null", place, "", flags=kernel.MS_BIND)
+
+
+def _close(root: Root) -> None:
+    """By their modes: the owner, who is no longer root of anything, is refused as others are elsewhere."""
+    for path in root["closed"]:
+        place = resolved(root["place"], path)
+        mode = os.stat(place).st_mode & 0o7777
+        with suppress(OSError):  # read-only already
+            os.chmod(place, mode & ~0o222 if mode & 0o077 else 0)
 
 
 def resolved(new: str, path: str) -> str:

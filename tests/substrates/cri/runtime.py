@@ -46,6 +46,11 @@ files = { "/usr/share/deep/site" = "www" }
 command = ["echo", "said"]
 arguments = ["by", "default"]
 
+["demo/own:1.0"]
+command = ["sleep", "1000"]
+files = { "/srv/own" = "www" }
+user = "1234:2345"
+
 ["demo/user:1.0"]
 command = ["sh", "-c", "sleep 1000"]
 user = "1234:2345"

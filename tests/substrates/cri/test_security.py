@@ -57,6 +57,42 @@ def test_another_user_may_write_where_everybody_may_and_nowhere_else(pod: Pod) -
     user = _security(run_as_user=cri.Int64Value(value=5000))
 
     assert pod.output("sh", "-c", "touch /tmp/x && stat -c %u /tmp/x", security=user) == "5000\n"
+    tried = (
+        "for x in /x /etc/x /var/x /usr/x /srv/www/x; do touch $x 2>&1; done; echo y 2>&1 >> /etc/passwd; ls /root 2>&1"
+    )
+    said = pod.output("sh", "-c", f"({tried}) 2>&1; true", image="demo/server:1.0", security=user).splitlines()
+    assert len(said) == 7
+    assert all(line.lower().endswith("permission denied") for line in said), said
+
+
+def test_root_and_the_user_that_an_image_names_may_write_to_the_images_files(pod: Pod) -> None:
+    assert pod.output("sh", "-c", "touch /srv/www/x /etc/x && echo done", image="demo/server:1.0") == "done\n"
+    assert pod.output("sh", "-c", "touch /srv/own/x && echo done", image="demo/own:1.0") == "done\n"
+
+
+def test_a_volume_of_another_user_stays_as_it_is(pod: Pod, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    volume = cri.Mount(container_path="/var", host_path=str(tmp_path))
+    user = _security(run_as_user=cri.Int64Value(value=5000))
+
+    assert pod.output("sh", "-c", "touch /var/x && echo done", mounts=[volume], security=user) == "done\n"
+    assert tmp_path.stat().st_mode & 0o777 == 0o777
+
+
+def test_a_mount_that_cannot_be_is_told_in_the_usual_words(runtime: Runtime, pod: Pod, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    onto_file = cri.Mount(container_path="/srv/www/index.html", host_path=str(tmp_path))
+    onto_folder = cri.Mount(container_path="/srv/www", host_path=str(tmp_path / "file"))
+
+    def refused(mount: cri.Mount) -> str:
+        container = pod.create(command=("sleep", "1000"), image="demo/server:1.0", mounts=[mount])
+        with pytest.raises(grpc.RpcError) as error:
+            container.start()
+        return error.value.details()
+
+    assert "cannot mkdir in" in (said := refused(onto_file))
+    assert said.endswith("/srv/www/index.html: not a directory: unknown")
+    assert refused(onto_folder).endswith("Are you trying to mount a directory onto a file (or vice-versa)?: unknown")
 
 
 def test_another_user_may_serve_port_80(pod: Pod) -> None:
