@@ -89,7 +89,9 @@ def test_who_attaches_hears_what_the_container_says_from_then_on_until_it_ends(r
     assert "heard hello\n" in container.output()
 
 
-def test_input_that_is_read_once_ends_with_the_client_and_other_input_lets_the_client_go(runtime: Runtime, pod: Pod) -> None:
+def test_input_that_is_read_once_ends_with_the_client_and_other_input_lets_the_client_go(
+    runtime: Runtime, pod: Pod
+) -> None:
     once = pod.run("cat", stdin=True, stdin_once=True)
     again = pod.run("sh", "-c", "read a; echo $a; read b; echo $b; sleep 1000", stdin=True)
 
