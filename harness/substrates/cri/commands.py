@@ -158,13 +158,14 @@ class Commands:
                 listener.get_nowait()  # the container may be waiting for room in it
             await _cancel([*others, *ends])
 
-    async def connect(self, sandbox: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to 127.0.0.1:`port` in a pod's network namespace. OSError as the kernel gives it."""
+    async def connect(self, sandbox: str, address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to an address (IPv4 or IPv6) in a pod's network namespace. OSError as the kernel gives it."""
         pid = self._sandboxes.get(sandbox).pid
-        sock = await asyncio.to_thread(_socket_of, pid)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = await asyncio.to_thread(_socket_of, pid, family)
         sock.setblocking(False)  # noqa: FBT003 - the library's signature
         try:
-            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+            await asyncio.get_running_loop().sock_connect(sock, (address, port))
             return await asyncio.open_connection(sock=sock)
         except BaseException:
             sock.close()
@@ -221,7 +222,7 @@ async def _resize(terminal: int, sizes: AsyncIterator[Size]) -> None:
             fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", size.rows, size.columns, 0, 0))
 
 
-def _socket_of(pid: int) -> socket.socket:
+def _socket_of(pid: int, family: socket.AddressFamily) -> socket.socket:
     """A TCP socket of a process's network namespace, made in a thread that ends there: this one stays where it is."""
     made: list[socket.socket] = []
     trouble: list[OSError] = []
@@ -231,7 +232,7 @@ def _socket_of(pid: int) -> socket.socket:
             space = os.pidfd_open(pid)
             try:
                 kernel.enter(space, kernel.CLONE_NEWNET)
-                made.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+                made.append(socket.socket(family, socket.SOCK_STREAM))
             finally:
                 os.close(space)
         except OSError as error:

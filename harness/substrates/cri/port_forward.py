@@ -99,10 +99,11 @@ async def _forward(data: Stream, error: Stream, sandbox: str, *, sessions: Sessi
     port = _port(data)
     context = f'failed to execute portforward in network namespace "{sandbox}"'
     try:
-        reader, writer = await sessions.connect(sandbox, port)
-    except (OSError, SubstrateError) as problem:
-        where = f'failed to connect to localhost:{port} inside namespace "{sandbox}"'
-        why = f"{context}: {where}, IPv4: dial tcp4 127.0.0.1:{port}: connect: {_words(problem)}"
+        reader, writer = await _connected(sandbox, port, sessions)
+    except ConnectionError as problem:
+        why = f'{context}: failed to connect to localhost:{port} inside namespace "{sandbox}", {problem} '
+    except SubstrateError as problem:
+        why = f"{context}: {problem}"
     else:
         why = await _copied(data, reader, writer)
         why = why and f"{context}: {why}"
@@ -112,6 +113,18 @@ async def _forward(data: Stream, error: Stream, sandbox: str, *, sessions: Sessi
         await _told(error, f"error forwarding port {port} to pod {sandbox}, uid : {why}")
     with suppress(ConnectionError):
         await error.finish()
+
+
+async def _connected(sandbox: str, port: int, sessions: Sessions) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """To the pod's own loopback, by either protocol. ConnectionError with what each said."""
+    try:
+        return await sessions.connect(sandbox, "127.0.0.1", port)
+    except OSError as problem:
+        said = f"IPv4: dial tcp4 127.0.0.1:{port}: connect: {_words(problem)}"
+    try:
+        return await sessions.connect(sandbox, "::1", port)
+    except OSError as problem:
+        raise ConnectionError(f"{said} IPv6 dial tcp6 [::1]:{port}: connect: {_words(problem)}") from problem
 
 
 async def _copied(data: Stream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:

@@ -82,6 +82,6 @@ class Sessions(Protocol):
         """Copy between the descriptors and a container's own streams until it has ended. Cancelled when the client goes."""
         ...
 
-    async def connect(self, sandbox: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to 127.0.0.1:`port` in a sandbox's network namespace. OSError as the kernel gives it."""
+    async def connect(self, sandbox: str, address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to an address (IPv4 or IPv6) in a sandbox's network namespace. OSError as the kernel gives it."""
         ...

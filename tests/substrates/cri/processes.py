@@ -78,10 +78,10 @@ class Processes:
             self.ended.append("cancelled")
             raise
 
-    async def connect(self, sandbox: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def connect(self, sandbox: str, address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if sandbox == "gone":
             raise SubstrateError(f'an error occurred when try to find sandbox "{sandbox}": not found')
-        return await asyncio.open_connection("127.0.0.1", port)
+        return await asyncio.open_connection(address, port)
 
 
 async def _on_pipes(command: tuple[str, ...], stdio: Stdio) -> int:

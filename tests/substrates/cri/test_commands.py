@@ -126,9 +126,12 @@ def _send_and_go(runtime: Runtime, url: str, text: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_port_of_a_pod_is_forwarded_also_one_of_its_loopback_only(runtime: Runtime, pod: Pod) -> None:
+@pytest.mark.parametrize(("family", "address"), [("AF_INET", "127.0.0.1"), ("AF_INET6", "::1")])
+def test_a_port_of_a_pod_is_forwarded_also_one_of_its_loopback_only(
+    runtime: Runtime, pod: Pod, family: str, address: str
+) -> None:
     script = (
-        "import socket; s = socket.socket(); s.bind(('127.0.0.1', 9000)); s.listen(); print('up', flush=True)\n"
+        f"import socket; s = socket.socket(socket.{family}); s.bind(('{address}', 9000)); s.listen(); print('up', flush=True)\n"
         "while True:\n c, _ = s.accept(); c.sendall(b'heard ' + c.recv(100)); c.close()"
     )
     pod.run("python3", "-c", script).says("up")

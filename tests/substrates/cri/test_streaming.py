@@ -431,7 +431,8 @@ async def test_a_port_where_nobody_listens_is_told_on_the_error_stream_and_the_s
         error, data = await forwarded(client, 1, 0)
         assert (await error.all()).decode() == (
             'error forwarding port 1 to pod s1, uid : failed to execute portforward in network namespace "s1": failed to '
-            'connect to localhost:1 inside namespace "s1", IPv4: dial tcp4 127.0.0.1:1: connect: connection refused'
+            'connect to localhost:1 inside namespace "s1", IPv4: dial tcp4 127.0.0.1:1: connect: connection refused '
+            "IPv6 dial tcp6 [::1]:1: connect: connection refused "
         )
         assert await data.all() == b""
         error, data = await forwarded(client, port, 1)
