@@ -72,6 +72,7 @@ class Births:
             await self._send(b"{}", (memory, *stdio))
             news, fds = await asyncio.shield(born)
         except asyncio.CancelledError:
+            born.add_done_callback(_let_go)
             self.signal(key, 9)
             raise
         finally:
@@ -122,7 +123,8 @@ class Births:
 
     def _take(self, news: _News, fds: tuple[int, ...]) -> None:
         if news.ended:
-            self._ended.pop(news.key).set_result(End(news.status, news.cpu_ns))
+            if ended := self._ended.pop(news.key, None):  # none waits for what ended before it was anything
+                ended.set_result(End(news.status, news.cpu_ns))
             return
         born = self._born.pop(news.key)
         if news.trouble and not news.born:
@@ -147,6 +149,13 @@ class Births:
     def close(self) -> None:
         """Let go of the zygote: it ends, and with it every pod."""
         self._close()
+
+
+def _let_go(born: "asyncio.Future[tuple[_News, tuple[int, ...]]]") -> None:
+    """Close the terminal of what nobody waits for any more."""
+    if not born.exception():
+        for fd in born.result()[1]:
+            os.close(fd)
 
 
 def _in_memory(data: bytes) -> int:
