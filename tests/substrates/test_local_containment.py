@@ -236,6 +236,14 @@ async def test_what_it_leaves_in_the_background_ends_with_the_call(isolation: st
     assert left == "0"
 
 
+async def test_what_it_leaves_may_end_by_itself_at_the_same_moment(namespaces: str, bring: Bring) -> None:
+    # At the end of the shell all of them read the end of what it held open, while they are looked for to be killed.
+    script = "mkfifo p$$; for i in $(seq 60); do (cat p$$ &) done; exec 3>p$$; sleep 0.05"
+    async with bring(NOTHING) as environment:
+        for _ in range(12):
+            assert (await environment.operate(["bash", "-c", script], timeout=10 * SECOND)).ok
+
+
 async def test_at_the_time_limit_everything_it_started_is_killed(isolation: str, bring: Bring) -> None:
     mark = f"{os.getpid()}.5"
     async with bring(NOTHING) as environment:

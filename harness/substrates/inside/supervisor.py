@@ -244,7 +244,10 @@ class Supervisor:
         known = {*self._running, *(pid for service in self._services.values() for pid in service.pids)}
         left = [pid for pid in children(self._adopter, self._proc) if pid not in known]
         for pid in left:
-            os.kill(pid, signal.SIGKILL)
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:  # it has ended meanwhile, and the system's init has reaped it
+                continue
         return bool(left)
 
 
