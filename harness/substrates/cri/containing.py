@@ -134,7 +134,8 @@ def command(node: Node, image: Image, config: cri.ContainerConfig) -> Sequence[s
 
 def variables(node: Node, place: Place, image: Image, config: cri.ContainerConfig) -> Mapping[str, str]:
     """A container's environment: the image's, and the kubelet's over it."""
-    found = {"PATH": node.shell_path if image.is_busybox else node.path, "HOSTNAME": place.hostname}
+    path = node.path_of(busybox=image.is_busybox, python=image.needs_python)
+    found = {"PATH": path, "HOSTNAME": place.hostname}
     if image.needs_python:
         found |= node.python_environment
     if config.tty:

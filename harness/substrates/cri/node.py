@@ -14,7 +14,10 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """A container's PATH where its image has none (containerd's default)."""
 
 _PYTHON = "/run/python"
-"""Where there is a `python3` of that name for machines that have none on the PATH."""
+"""Where there are a `python3` and a `python` of that name for machines that have none on the PATH."""
+
+_OURS = "/run/rundrill/python"
+"""Where those names mean our Python, in containers of images that are run by it: before all others, as in an image of Python."""
 
 _BUSYBOX = "/run/busybox"
 """Where busybox and its commands are in containers of images of that name, if the machine has one: before all others."""
@@ -56,10 +59,10 @@ class Node:
     python_environment: Mapping[str, str]
     busybox: Mapping[str, str]
 
-    @property
-    def shell_path(self) -> str:
-        """The PATH of containers that are busybox's."""
-        return f"{_BUSYBOX}:{self.path}" if self.busybox else self.path
+    def path_of(self, *, busybox: bool, python: bool) -> str:
+        """The PATH of containers whose image is busybox, or is run by our Python."""
+        first = [folder for folder, wanted in ((_BUSYBOX, busybox and self.busybox), (_OURS, python)) if wanted]
+        return ":".join([*first, self.path])
 
     @property
     def place(self) -> Path:
@@ -82,14 +85,15 @@ def survey(name: str, state: Path, *, applets: Sequence[str]) -> Node:
     mounted = _mounts()
     plain = tuple(path for path in programs if any(mount.startswith(f"{path}/") for mount in mounted))
     python = _python(programs)
-    lacking = not shutil.which("python3", path=PATH)
-    if lacking:
-        links[f"{_PYTHON}/python3"] = sys.executable
+    theirs = shutil.which("python3", path=PATH)
+    lacking = [each for each in ("python3", "python") if not shutil.which(each, path=PATH)]
+    links |= {f"{_PYTHON}/{each}": theirs or sys.executable for each in lacking}
+    links |= {f"{_OURS}/{each}": sys.executable for each in ("python3", "python")}
     return Node(
         name=name,
         state=state,
         path=f"{PATH}:{_PYTHON}" if lacking else PATH,
-        programs={**programs, **(python if lacking else {})},
+        programs=programs if theirs else {**programs, **python},
         plain=(*plain, *python, *busybox),
         links=links,
         etc=tuple(f"/etc/{entry}" for entry in _ETC if os.path.lexists(f"/etc/{entry}")),

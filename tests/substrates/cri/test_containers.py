@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from harness.substrates.cri import runtime_pb2 as cri
 from tests.substrates.cri.runtime import Pod, Runtime, until
 
 pytestmark = pytest.mark.real
+PYTHONS = ("python", "python3")
 
 
 def test_a_container_is_created_running_exited_and_gone(runtime: Runtime, pod: Pod) -> None:
@@ -332,3 +334,12 @@ def _held(runtime: Runtime) -> tuple[int, int]:
         for task in Path(f"/proc/{pid}/task").iterdir():
             family += [int(child) for child in (task / "children").read_text().split()]
     return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in family), len(family)
+
+
+def test_an_image_that_is_run_by_our_python_has_it_by_the_names_that_images_of_python_have(pod: Pod) -> None:
+    server = pod.run(image="demo/server:1.0")
+    said = {name: server.exec(name, "-c", "import sys, msgspec; print(*sys.version_info[:2])") for name in PYTHONS}
+    elsewhere = pod.output(*PYTHONS[:1], "-c", "print('there')")
+
+    assert {answer.stdout.decode().split() == [*map(str, sys.version_info[:2])] for answer in said.values()} == {True}
+    assert elsewhere == "there\n"
