@@ -165,7 +165,8 @@ class Service:
         if _as_table(request):
             return _json(_table(found))
         kind = "NodeMetricsList" if _of_nodes(request) else "PodMetricsList"
-        return _json({"kind": kind, "apiVersion": VERSION, "metadata": {}, "items": [one.thing for one in found]})
+        items = [{name: value for name, value in one.thing.items() if name not in _OF_ONE} for one in found]
+        return _json({"kind": kind, "apiVersion": VERSION, "metadata": {}, "items": items})
 
     async def _get(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -187,6 +188,10 @@ class Service:
         resource = f"{kind}.{GROUP}" if there else kind
         details = {"name": subject, "kind": kind, **({"group": GROUP} if there else {})}
         return _status(404, "NotFound", f'{resource} "{subject}" not found', details)
+
+
+_OF_ONE = ("kind", "apiVersion")
+"""What the items of a list do without: the list says it of all."""
 
 
 def _of_nodes(request: web.Request) -> bool:

@@ -115,8 +115,14 @@ async def test_a_node_tells_what_its_pods_use_and_what_room_it_has(cluster: Loca
     assert room
 
 
-async def test_pods_are_scheduled_at_the_first_attempt(cluster: LocalEnvironment) -> None:
+async def test_pods_are_scheduled_at_the_first_attempt_which_is_told_as_kubeadms_scheduler_does(
+    cluster: LocalEnvironment,
+) -> None:
     assert await told(cluster, "get", "events", "--field-selector", "reason=FailedScheduling", "-o", "name") == ""
+    told_by = "jsonpath={range .items[*]}{.source.component} {.count} {.lastTimestamp}{'\\n'}{end}"
+    said = await told(cluster, "get", "events", "--field-selector", "reason=Scheduled", "-o", told_by)
+    assert {tuple(line.split()[:2]) for line in said.splitlines()} == {("default-scheduler", "1")}
+    assert all(len(line.split()) == 3 for line in said.splitlines())
 
 
 async def test_the_stack_was_applied_to_its_namespace_and_is_ready(cluster: LocalEnvironment) -> None:

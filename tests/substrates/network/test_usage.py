@@ -183,6 +183,7 @@ async def test_pods_that_run_are_listed_with_what_their_containers_use() -> None
         assert answer["kind"] == "PodMetricsList"
         assert names(answer) == ["dev/api-1", "prod/api-1"]
         one = answer["items"][1]
+        assert set(one) == {"metadata", "timestamp", "window", "containers"}
         assert one["timestamp"] == "1970-01-01T00:01:50Z"
         assert one["window"] == "10s"
         assert one["containers"] == [

@@ -20,6 +20,7 @@ from harness.substrates.local.kubernetes.connection import connect
 from harness.substrates.local.kubernetes.identities import Roots
 from harness.substrates.local.kubernetes.places import Node
 from harness.substrates.local.kubernetes.power import Power
+from harness.substrates.local.kubernetes.scheduling import alone
 from harness.substrates.local.kubernetes.servers import ROOT, Servers
 from harness.substrates.local.kubernetes.visiting import visit
 from harness.substrates.local.site import Site
@@ -115,6 +116,22 @@ class LocalCluster:
         self._write({control_plane.RESOLV_CONF: f"nameserver {places.DNS_SERVICE}\n"})
         self._write({f"{node.root}/config.json": control_plane.kubelet_config(node) for node in self._nodes})
         await self._servers.start("etcd", control_plane.etcd())
+        async with alone(self._site, self._servers):
+            api = await self._control(roots, archive, cold=cold)
+        self.milestones["API server"] = clock.now() - begun
+        await self._servers.start("kube-controller-manager", control_plane.controller_manager())
+        applying = Applying(self._site, api, self._spec)
+        if cold:
+            await self._furnish(applying, roots, name)
+            await self._start_network()  # not before: nothing of it belongs to the template
+        await asyncio.gather(*(self._join(api, node) for node in self._nodes), applying.namespace())
+        self.milestones["nodes"] = clock.now() - begun
+        if self._spec.stack:
+            await applying.stack()
+            self.milestones["stack"] = clock.now() - begun
+
+    async def _control(self, roots: Roots, archive: Path, *, cold: bool) -> Api:
+        """Start the API server, and what needs not wait for it; return when it is ready."""
         await self._servers.start("kube-apiserver", control_plane.api_server())
         api, port = await connect(self._site)
         self._write_kubeconfigs(roots, port)
@@ -125,20 +142,10 @@ class LocalCluster:
         try:
             await self._servers.until("the API server is ready", lambda: _answers(api, "/readyz"))
         except SubstrateError:
-            archive.unlink(missing_ok=True)  # it may be the template's fault: the next one starts without
+            # It may be the template's fault: the next one starts without.
+            await asyncio.to_thread(archive.unlink, missing_ok=True)
             raise
-        self.milestones["API server"] = clock.now() - begun
-        await self._servers.start("kube-controller-manager", control_plane.controller_manager())
-        await self._servers.start("kube-scheduler", control_plane.scheduler())
-        applying = Applying(self._site, api, self._spec)
-        if cold:
-            await self._furnish(applying, roots, name)
-            await self._start_network()  # not before: nothing of it belongs to the template
-        await asyncio.gather(*(self._join(api, node) for node in self._nodes), applying.namespace())
-        self.milestones["nodes"] = clock.now() - begun
-        if self._spec.stack:
-            await applying.stack()
-            self.milestones["stack"] = clock.now() - begun
+        return api
 
     def _restored(self, archive: Path) -> Roots | None:
         """The keys of the template, its data in place; None, and nothing in place, where there is no good one."""

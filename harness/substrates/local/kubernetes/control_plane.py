@@ -117,6 +117,8 @@ def scheduler() -> Sequence[str]:
         authentication_kubeconfig=config,
         authorization_kubeconfig=config,
         bind_address="127.0.0.1",
+        tls_cert_file=f"{PKI}/apiserver.crt",  # or it makes one first, which takes some tenths of a second
+        tls_private_key_file=f"{PKI}/apiserver.key",
         leader_elect="false",
         profiling="false",
     )
@@ -178,13 +180,20 @@ def kubelet_config(node: Node) -> str:
 def node_object(node: Node) -> Mapping[str, object]:
     """The Node as kubeadm and kind leave it; the kubelet finds it and fills in the rest."""
     role = "node-role.kubernetes.io/control-plane"
-    labels = {role: "", "node.kubernetes.io/exclude-from-external-load-balancers": ""} if not node.index else {}
+    labels = {role: ""} if not node.index else {}
+    if node.tainted:
+        labels["node.kubernetes.io/exclude-from-external-load-balancers"] = ""
     taints = [{"key": role, "effect": "NoSchedule"}] if node.tainted else []
     return {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": node.name, "labels": labels},
-        "spec": {"podCIDR": node.pods, "podCIDRs": [node.pods], "taints": taints},
+        "spec": {
+            "podCIDR": node.pods,
+            "podCIDRs": [node.pods],
+            "providerID": f"rundrill://local/{node.name}",
+            "taints": taints,
+        },
     }
 
 
