@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -149,3 +151,23 @@ def test_without_a_command_the_help_is_shown(rundrill) -> None:
     called = rundrill()
     assert "Usage" in called.out + called.err
     assert called.status in (0, 2)
+
+
+WHILE_LOADING = """
+import sys
+
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "harness.cli.app":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+from harness.cli.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_while_the_program_loads_is_an_interruption_and_no_traceback() -> None:
+    argv = (sys.executable, "-c", WHILE_LOADING)
+    done = subprocess.run(argv, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
