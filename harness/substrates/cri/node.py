@@ -67,7 +67,7 @@ class Node:
     @property
     def place(self) -> Path:
         """The folder at which each container's root is put together, in its own mount namespace."""
-        return self.state / "root"
+        return self.state / "rootfs"
 
     def folder(self, sandbox: str) -> Path:
         """Where a pod's own files are."""
@@ -77,7 +77,7 @@ class Node:
 def survey(name: str, state: Path, *, applets: Sequence[str]) -> Node:
     """The node as it is now, with an empty state folder; `applets` are the machine's busybox's. OSError if that cannot be."""
     shutil.rmtree(state / "pods", ignore_errors=True)  # of a runtime before this one; its pods ended with it
-    for folder in ("root", "proc", "pods"):
+    for folder in ("rootfs", "proc", "pods"):
         (state / folder).mkdir(parents=True, exist_ok=True)
     busybox = _commands(state / "busybox", applets)
     programs = {f"/{top}": f"/{top}" for top in TOP if Path("/", top).is_dir() and not Path("/", top).is_symlink()}
