@@ -196,7 +196,7 @@ def _root(node: Node, place: Place, image: Image, config: cri.ContainerConfig) -
         size_mib=ROOM_MIB,
         programs={**programs, **(node.busybox if image.is_busybox else {})},
         plain=node.plain,
-        links=node.links,
+        links={**node.links, **(node.python_links if image.needs_python else {})},
         etc=[path for path in node.etc if path not in binds],
         files=ETC_FILES,
         binds=list(binds.values()),

@@ -14,10 +14,15 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """A container's PATH where its image has none (containerd's default)."""
 
 _PYTHON = "/run/python"
-"""Where there are a `python3` and a `python` of that name for machines that have none on the PATH."""
+"""Where there are a `python3` and a `python` of that name for machines that have no python3 on the PATH."""
+
+_ALIAS = "/usr/local/bin/python"
+"""The other name, where the machine has the one alone: Debian does. A folder of its own would be seen in the PATH."""
 
 _OURS = "/run/rundrill/python"
 """Where those names mean our Python, in containers of images that are run by it: before all others, as in an image of Python."""
+
+_NAMES = ("python3", "python")
 
 _BUSYBOX = "/run/busybox"
 """Where busybox and its commands are in containers of images of that name, if the machine has one: before all others."""
@@ -43,8 +48,9 @@ ETC_FILES: Mapping[str, str] = {
 @dataclass(frozen=True, slots=True)
 class Node:
     """`path` is a container's PATH where its image has none. `programs` are folders by where containers see them, those in
-    `plain` without a layer; `python_programs` come in addition for images that are run by our Python, `python_environment` are
-    its variables; `idle` is a program that does nothing for long, and `busybox` a folder of its commands, if there is one."""
+    `plain` without a layer; `python_programs` and `python_links` come in addition for images that are run by our Python,
+    `python_environment` are its variables; `idle` is a program that does nothing for long, and `busybox` a folder of its
+    commands, if there is one."""
 
     name: str
     state: Path
@@ -56,6 +62,7 @@ class Node:
     idle: tuple[str, ...]
     python: str
     python_programs: Mapping[str, str]
+    python_links: Mapping[str, str]
     python_environment: Mapping[str, str]
     busybox: Mapping[str, str]
 
@@ -86,13 +93,14 @@ def survey(name: str, state: Path, *, applets: Sequence[str]) -> Node:
     plain = tuple(path for path in programs if any(mount.startswith(f"{path}/") for mount in mounted))
     python = _python(programs)
     theirs = shutil.which("python3", path=PATH)
-    lacking = [each for each in ("python3", "python") if not shutil.which(each, path=PATH)]
-    links |= {f"{_PYTHON}/{each}": theirs or sys.executable for each in lacking}
-    links |= {f"{_OURS}/{each}": sys.executable for each in ("python3", "python")}
+    if not theirs:
+        links |= {f"{_PYTHON}/{each}": sys.executable for each in _NAMES}
+    elif not shutil.which("python", path=PATH):
+        links[_ALIAS] = theirs
     return Node(
         name=name,
         state=state,
-        path=f"{PATH}:{_PYTHON}" if lacking else PATH,
+        path=PATH if theirs else f"{PATH}:{_PYTHON}",
         programs=programs if theirs else {**programs, **python},
         plain=(*plain, *python, *busybox),
         links=links,
@@ -100,6 +108,7 @@ def survey(name: str, state: Path, *, applets: Sequence[str]) -> Node:
         idle=(sleep, "2147483647") if (sleep := shutil.which("sleep", path=PATH)) else (),
         python=sys.executable,
         python_programs=python,
+        python_links={f"{_OURS}/{each}": sys.executable for each in _NAMES},
         python_environment=_imports(),
         busybox=busybox,
     )

@@ -46,8 +46,7 @@ def build(root: Root) -> None:
     kernel.unmount(new + _LAYERS)  # the overlays keep it
     os.rmdir(new + _LAYERS)
     for path, target in root["links"].items():
-        _parent(new, path)
-        os.symlink(target, new + path)
+        _link(new, path, target)
     for path in root["etc"]:
         _etc(new, path)
     for path, text in root["files"].items():
@@ -103,6 +102,16 @@ def _overlay(own: str, lower: str, place: str, *, mounted: Sequence[str]) -> boo
     except OSError:
         return False  # Linux before 5.11, no overlayfs, or two of them below already
     return True
+
+
+def _link(new: str, path: str, target: str) -> None:
+    """As far as it is possible: where there are no overlays the node's own folders cannot be added to."""
+    try:
+        _parent(new, path)
+        os.symlink(target, new + path)
+    except OSError as error:
+        if error.errno not in {errno.EROFS, errno.EEXIST}:
+            raise
 
 
 def _escaped(path: str) -> str:
