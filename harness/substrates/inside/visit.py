@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -73,7 +74,8 @@ def main() -> int:
         become(folder, user, argv)
 
     def forward(number: int, _: FrameType | None) -> None:
-        os.kill(child, number)
+        with suppress(ProcessLookupError):  # the environment may have ended, and it with that
+            os.kill(child, number)
 
     for number in (signal.SIGINT, signal.SIGQUIT):  # the terminal sends them to the program as well
         signal.signal(number, signal.SIG_IGN)
