@@ -13,6 +13,7 @@ import socket
 import stat
 import termios
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NoReturn, assert_never
 
 from harness.substrates.cri import rootfs
@@ -43,8 +44,10 @@ def become(order: Birth, stdio: Sequence[int], *, report: socket.socket, joined:
             case "holder":
                 _hold(order, report, proc)
             case "container":
+                _yield_memory(order, proc)
                 _contain(order, stdio, report, joined)
             case "command":
+                _yield_memory(order, proc)
                 _command(order, stdio, report, joined)
             case _ as never:
                 assert_never(never)
@@ -56,6 +59,14 @@ def become(order: Birth, stdio: Sequence[int], *, report: socket.socket, joined:
 
 def _say(report: socket.socket, news: Mapping[str, object], fds: Sequence[int] = ()) -> None:
     socket.send_fds(report, [json.dumps(news).encode()], list(fds))
+
+
+def _yield_memory(order: Container | Command, proc: int) -> None:
+    """Be ended sooner than others when the machine has no memory left; only root of the machine can be ended later."""
+    with suppress(PermissionError):
+        fd = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=proc)
+        with os.fdopen(fd, "w", encoding="ascii") as file:
+            file.write(str(order["oom_score_adj"]))
 
 
 def _hold(order: Holder, report: socket.socket, proc: int) -> NoReturn:

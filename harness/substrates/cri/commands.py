@@ -114,6 +114,7 @@ class Commands:
             cwd=order["cwd"],
             user=order["user"],
             terminal=terminal,
+            oom_score_adj=order["oom_score_adj"],
         )
         try:
             return await self._births.bear(command, stdio)

@@ -90,7 +90,10 @@ _MASKED = (
 _GUARDED = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 """Whatever is asked for: the environment's root can be the machine's, and the modes of these files would let it in."""
 
-_ROOTS = ("/", "/etc", "/var", "/run", "/home", "/root", "/dev")
+_ROOTS = (
+    *("/", "/etc", "/var", "/run", "/home", "/root", "/dev", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/share"),
+    *("/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/local/share"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ def order(node: Node, place: Place, image: Image, config: cri.ContainerConfig, *
         cwd=config.working_dir or image.workdir or "/",
         user=user(image, security),
         terminal=config.tty,
+        oom_score_adj=config.linux.resources.oom_score_adj,
     )
 
 

@@ -70,7 +70,8 @@ class Holder(TypedDict):
 
 
 class Container(TypedDict):
-    """A container's first process, in the namespaces of the holder `pod`; `pid` is OWN, NODE, or whose it shares."""
+    """A container's first process, in the namespaces of the holder `pod`; `pid` is OWN, NODE, or whose it shares. The kernel
+    ends processes of a higher `oom_score_adj` first (proc_pid_oom_score_adj(5))."""
 
     do: Literal["container"]
     key: str
@@ -82,6 +83,7 @@ class Container(TypedDict):
     cwd: str
     user: User
     terminal: bool
+    oom_score_adj: int
 
 
 class Command(TypedDict):
@@ -95,6 +97,7 @@ class Command(TypedDict):
     cwd: str
     user: User
     terminal: bool
+    oom_score_adj: int
 
 
 class Kill(TypedDict):

@@ -212,8 +212,8 @@ def _close(root: Root) -> None:
     """By their modes: the owner, who is no longer root of anything, is refused as others are elsewhere."""
     for path in root["closed"]:
         place = resolved(root["place"], path)
-        mode = os.stat(place).st_mode & 0o7777
-        with suppress(OSError):  # read-only already
+        with suppress(OSError):  # it is not there, or read-only already
+            mode = os.stat(place).st_mode & 0o7777
             os.chmod(place, mode & ~0o222 if mode & 0o077 else 0)
 
 

@@ -57,11 +57,9 @@ def test_another_user_may_write_where_everybody_may_and_nowhere_else(pod: Pod) -
     user = _security(run_as_user=cri.Int64Value(value=5000))
 
     assert pod.output("sh", "-c", "touch /tmp/x && stat -c %u /tmp/x", security=user) == "5000\n"
-    tried = (
-        "for x in /x /etc/x /var/x /usr/x /srv/www/x; do touch $x 2>&1; done; echo y 2>&1 >> /etc/passwd; ls /root 2>&1"
-    )
+    tried = "for x in /x /etc/x /var/x /usr/x /usr/local/x /srv/www/x; do touch $x 2>&1; done; echo y 2>&1 >> /etc/passwd; ls /root 2>&1"
     said = pod.output("sh", "-c", f"({tried}) 2>&1; true", image="demo/server:1.0", security=user).splitlines()
-    assert len(said) == 7
+    assert len(said) == 8
     assert all(line.lower().endswith("permission denied") for line in said), said
 
 
@@ -93,6 +91,12 @@ def test_a_mount_that_cannot_be_is_told_in_the_usual_words(runtime: Runtime, pod
     assert "cannot mkdir in" in (said := refused(onto_file))
     assert said.endswith("/srv/www/index.html: not a directory: unknown")
     assert refused(onto_folder).endswith("Are you trying to mount a directory onto a file (or vice-versa)?: unknown")
+
+
+def test_the_kernel_ends_a_container_sooner_if_the_kubelet_says_so(pod: Pod) -> None:
+    container = pod.run("sleep", "1000", resources=cri.LinuxContainerResources(oom_score_adj=987))
+
+    assert container.exec("cat", "/proc/1/oom_score_adj", "/proc/self/oom_score_adj").stdout == b"987\n987\n"
 
 
 def test_another_user_may_serve_port_80(pod: Pod) -> None:
