@@ -57,7 +57,7 @@ def test_another_user_may_write_where_everybody_may_and_nowhere_else(pod: Pod) -
     user = _security(run_as_user=cri.Int64Value(value=5000))
 
     assert pod.output("sh", "-c", "touch /tmp/x && stat -c %u /tmp/x", security=user) == "5000\n"
-    tried = "for x in /x /etc/x /var/x /usr/x /usr/local/x /srv/www/x; do touch $x 2>&1; done; echo y 2>&1 >> /etc/passwd; ls /root 2>&1"
+    tried = "touch /x /etc/x /var/x /usr/x /usr/local/x /srv/www/x; echo y >> /etc/passwd; ls /root"
     said = pod.output("sh", "-c", f"({tried}) 2>&1; true", image="demo/server:1.0", security=user).splitlines()
     assert len(said) == 8
     assert all(line.lower().endswith("permission denied") for line in said), said
