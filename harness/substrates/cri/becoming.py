@@ -44,10 +44,8 @@ def become(order: Birth, stdio: Sequence[int], *, report: socket.socket, joined:
             case "holder":
                 _hold(order, report, proc)
             case "container":
-                _yield_memory(order, proc)
                 _contain(order, stdio, report, joined)
             case "command":
-                _yield_memory(order, proc)
                 _command(order, stdio, report, joined)
             case _ as never:
                 assert_never(never)
@@ -61,12 +59,11 @@ def _say(report: socket.socket, news: Mapping[str, object], fds: Sequence[int] =
     socket.send_fds(report, [json.dumps(news).encode()], list(fds))
 
 
-def _yield_memory(order: Container | Command, proc: int) -> None:
-    """Be ended sooner than others when the machine has no memory left; only root of the machine can be ended later."""
-    with suppress(PermissionError):
-        fd = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=proc)
-        with os.fdopen(fd, "w", encoding="ascii") as file:
-            file.write(str(order["oom_score_adj"]))
+def _yield_memory(order: Container | Command) -> None:
+    """Be ended sooner than others when the machine has no memory left; only root of the machine can be ended later. By the
+    container's /proc: the environment's is read-only."""
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write(str(order["oom_score_adj"]))
 
 
 def _hold(order: Holder, report: socket.socket, proc: int) -> NoReturn:
@@ -112,6 +109,7 @@ def _contain(order: Container, stdio: Sequence[int], report: socket.socket, pod:
     kernel.enter(pod, _JOINED)
     kernel.unshare(kernel.CLONE_NEWNS)
     rootfs.build(order["root"])
+    _yield_memory(order)
     _standard(order["terminal"], stdio, report)
     user = order["user"]
     if user["uid"] or user["gid"]:
@@ -130,6 +128,7 @@ def _contain(order: Container, stdio: Sequence[int], report: socket.socket, pod:
 def _command(order: Command, stdio: Sequence[int], report: socket.socket, container: int) -> NoReturn:
     last = _last_capability()
     kernel.enter(container, _JOINED | kernel.CLONE_NEWNS)
+    _yield_memory(order)
     _standard(order["terminal"], stdio, report)
     if order["user"]["uid"] or order["user"]["gid"]:
         kernel.enter(container, kernel.CLONE_NEWUSER)
