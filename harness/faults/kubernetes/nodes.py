@@ -90,17 +90,8 @@ class KillNode(InCluster):
     @asynccontextmanager
     async def applied_to(self, stage: Stage) -> AsyncIterator[Injection]:
         """Cut it; afterwards it is up. FaultError without such a node, or if it does not answer in the first place."""
-        target = cluster(stage)
-        async with opened(stage) as api:
-            pods = await _on_duty(api, target, self.node)
-
-            async def up() -> None:
-                await target.set_node(self.node, NodeState.UP)
-
-            async with undone(up, what=str(self)):
-                await uninterrupted(target.set_node(self.node, NodeState.DOWN))
-                answers = await _answers(api, self.node)
-                yield outcome("its kubelet still answers" if answers else "", kubelet_answers=answers, pods=pods)
+        async with _without_power(stage, self.node, what=str(self)) as (answers, pods):
+            yield outcome("its kubelet still answers" if answers else "", kubelet_answers=answers, pods=pods)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,18 +109,25 @@ class RestartNode(InCluster):
     @asynccontextmanager
     async def applied_to(self, stage: Stage) -> AsyncIterator[Injection]:
         """Restart it. FaultError without such a node, or if it does not answer in the first place."""
-        target = cluster(stage)
-        async with opened(stage) as api:
-            pods = await _on_duty(api, target, self.node)
+        async with _without_power(stage, self.node, what=str(self)) as (answers, pods):
+            await uninterrupted(cluster(stage).set_node(self.node, NodeState.UP))
+            yield outcome("its kubelet answered all the time" if answers else "", went_down=not answers, pods=pods)
 
-            async def up() -> None:
-                await target.set_node(self.node, NodeState.UP)
 
-            async with undone(up, what=str(self)):
-                await uninterrupted(target.set_node(self.node, NodeState.DOWN))
-                answers = await _answers(api, self.node)
-                await uninterrupted(target.set_node(self.node, NodeState.UP))
-                yield outcome("its kubelet answered all the time" if answers else "", went_down=not answers, pods=pods)
+@asynccontextmanager
+async def _without_power(stage: Stage, node: str, *, what: str) -> AsyncIterator[tuple[bool, int]]:
+    """The power of a node that is on duty is cut, at the end of the scope it is up; whether its kubelet still answered, and how
+    many pods of the namespace it had."""
+    target = cluster(stage)
+    async with opened(stage) as api:
+        pods = await _on_duty(api, target, node)
+
+        async def up() -> None:
+            await target.set_node(node, NodeState.UP)
+
+        async with undone(up, what=what):
+            await uninterrupted(target.set_node(node, NodeState.DOWN))
+            yield await _answers(api, node), pods
 
 
 @asynccontextmanager
