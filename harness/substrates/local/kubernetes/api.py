@@ -31,9 +31,11 @@ class Api:
         self._port = port
         self._context = context
 
-    async def ask(self, method: str, path: str, body: object = None, *, limit: Ns = LIMIT) -> Answer:
-        """One request with a JSON body (None: none), and its answer within `limit` ns."""
-        return await asyncio.to_thread(self._ask, method, path, body, limit)
+    async def ask(
+        self, method: str, path: str, body: object = None, *, limit: Ns = LIMIT, content: str = "application/json"
+    ) -> Answer:
+        """One request with a JSON body (None: none) of that media type, and its answer within `limit` ns."""
+        return await asyncio.to_thread(self._ask, method, path, body, limit=limit, content=content)
 
     async def read(self, path: str, kind: type[T]) -> T | None:
         """What is at that path as that type; None where there is nothing. A question that nobody answered is asked once more:
@@ -50,11 +52,11 @@ class Api:
         except msgspec.DecodeError as error:
             raise SubstrateError(f"the API server answers {path} with something else: {error}") from error
 
-    def _ask(self, method: str, path: str, body: object, limit: Ns) -> Answer:
+    def _ask(self, method: str, path: str, body: object, *, limit: Ns, content: str) -> Answer:
         connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=self._context, timeout=limit / SECOND)
         try:
             data = None if body is None else msgspec.json.encode(body)
-            connection.request(method, path, data, {"Content-Type": "application/json", "Accept": "application/json"})
+            connection.request(method, path, data, {"Content-Type": content, "Accept": "application/json"})
             response = connection.getresponse()
             return Answer(response.status, response.read().decode("utf-8", "replace"))
         except (OSError, http.client.HTTPException) as error:

@@ -43,21 +43,22 @@ class NodeStatus(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...] = ()
 
 
-class Taint(msgspec.Struct, frozen=True):
-    """What keeps pods off a node."""
+class Metadata(msgspec.Struct, frozen=True, rename="camel"):
+    """Which version of an object it is."""
 
-    key: str
+    resource_version: str
 
 
 class NodeSpec(msgspec.Struct, frozen=True):
-    """What is wanted of a node."""
+    """What is wanted of a node: `taints` keep pods off it."""
 
-    taints: tuple[Taint, ...] = ()
+    taints: tuple[Mapping[str, str], ...] = ()
 
 
 class NodeObject(msgspec.Struct, frozen=True):
     """A Node."""
 
+    metadata: Metadata
     status: NodeStatus
     spec: NodeSpec = NodeSpec()
 
@@ -229,11 +230,17 @@ async def _answers(api: Api, path: str) -> bool:
 
 
 async def _node_ready(api: Api, node: Node) -> bool:
-    """Ready, and pods may come: the controllers take the taint off some tenths of a second after the node says that it is."""
-    found = await api.read(f"/api/v1/nodes/{node.name}", NodeObject)
+    """Ready, and pods may come. What keeps them off until then is taken away here: the controllers would, but only when they are
+    up, which is a second later."""
+    path = f"/api/v1/nodes/{node.name}"
+    found = await api.read(path, NodeObject)
     if found is None or Condition("Ready", "True") not in found.status.conditions:
         return False
-    return Taint(NOT_READY) not in found.spec.taints
+    rest = tuple(taint for taint in found.spec.taints if taint["key"] != NOT_READY)
+    if rest == found.spec.taints:
+        return True
+    patch = {"metadata": found.metadata, "spec": {"taints": rest}}  # refused if another changes it meanwhile
+    return (await api.ask("PATCH", path, patch, content="application/merge-patch+json")).status == 200
 
 
 async def _told(value: bool) -> bool:  # noqa: FBT001 - a condition that needs no waiting
