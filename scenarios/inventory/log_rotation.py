@@ -1,10 +1,10 @@
 """A log that was not rotated has filled the database's volume; the runbook rotates it by hand."""
 
 from harness.faults import FillDisk
-from harness.model.objectives import Recovery
-from harness.model.units import minutes, seconds
+from harness.model.units import seconds
 from harness.scenario import Deviation, Operator, Scenario
 
+from .disk_full import RECOVERY
 from .system import LEDGER, ORDER, SYSTEM, TRAFFIC, objectives
 
 LOG_FULL = Scenario(
@@ -26,7 +26,7 @@ LOG_FULL = Scenario(
     objectives=objectives(ORDER),
     load=TRAFFIC,
     ledger=LEDGER,
-    recovery=Recovery(rto=minutes(30), rpo=minutes(1), horizon=seconds(60)),
+    recovery=RECOVERY,
     step_timeout=seconds(40),
     detect_within=seconds(30),
 )

@@ -63,7 +63,7 @@ def test_a_drill_on_kind_that_is_ended_at_any_instant_leaves_nothing(
             drill = subprocess.Popen(
                 [sys.executable, "-c", "from harness.cli.app import main; main()", *DRILL, "--runs", str(runs)],
                 cwd=ROOT,
-                env={**os.environ, "RUNDRILL_KIND_NAME": kind.name},
+                env={**os.environ, "RUNDRILL_KIND_NAME": kind.name, "PYTHONUNBUFFERED": "1"},
                 stdout=out,
                 stderr=out,
             )
