@@ -193,13 +193,19 @@ class Applying:
         lines = [f"pod {pod.metadata.name}: {pod.status.phase}; {'; '.join(dict.fromkeys(said))}"]
         for container in _containers(pod):
             lines.append(f"  {container.name}: {container.state}, {container.restart_count} restarts")
-            query = {"container": container.name, "tailLines": str(TOLD_LINES)}
-            query |= {"previous": "true"} if container.state.waiting and container.restart_count else {}
-            base = f"/api/v1/namespaces/{pod.metadata.namespace}/pods/{pod.metadata.name}/log"
-            answer = await self.api.ask("GET", f"{base}?{urllib.parse.urlencode(query)}")
-            if answer.status == 200:
-                lines += [f"    {line}" for line in answer.text.splitlines()]
+            lines += [f"    {line}" for line in await self._log(pod, container)]
         return lines
+
+    async def _log(self, pod: Pod, container: Container) -> Sequence[str]:
+        """The end of what it said; of one that has just started again, and says nothing yet, what it said before."""
+        base = f"/api/v1/namespaces/{pod.metadata.namespace}/pods/{pod.metadata.name}/log"
+        times = ("false", "true") if container.restart_count else ("false",)
+        for previous in reversed(times) if container.state.waiting else times:
+            query = {"container": container.name, "tailLines": str(TOLD_LINES), "previous": previous}
+            answer = await self.api.ask("GET", f"{base}?{urllib.parse.urlencode(query)}")
+            if answer.status == http.HTTPStatus.OK and answer.text.strip():
+                return answer.text.splitlines()
+        return ()
 
 
 def _containers(pod: Pod) -> Iterator[Container]:
