@@ -85,7 +85,7 @@ _NEVER = frozenset({"SYS_ADMIN"})
 
 _MASKED = (
     *("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sched_debug"),
-    *("/proc/kpagecount", "/proc/kpageflags", "/proc/kpagecgroup"),
+    *("/proc/kpagecount", "/proc/kpageflags", "/proc/kpagecgroup", "/sys/firmware", "/sys/devices/virtual/powercap"),
 )
 _GUARDED = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 """Whatever is asked for: the environment's root can be the machine's, and the modes of these files would let it in."""

@@ -56,6 +56,8 @@ def build(root: Root) -> None:
     _devices(new, root["shm"])
     os.makedirs(f"{new}/proc", exist_ok=True)
     kernel.mount("proc", f"{new}/proc", "proc", flags=_PROC_FLAGS)
+    with suppress(OSError):  # a machine that hides some of its own from the environment lets nobody see it here either
+        kernel.mount("sysfs", f"{new}/sys", "sysfs", flags=_PROC_FLAGS | kernel.MS_RDONLY)
     for bind in sorted(root["binds"], key=lambda bind: bind["target"].count("/")):
         _bind(new, bind)
     _restrict(root)
@@ -147,6 +149,9 @@ def _devices(new: str, shm: str) -> None:
     kernel.mount(
         "devpts", f"{new}/dev/pts", "devpts", flags=flags | kernel.MS_NOEXEC, data="newinstance,ptmxmode=0666,mode=620"
     )
+    os.makedirs(f"{new}/dev/mqueue")
+    with suppress(OSError):  # there are kernels without
+        kernel.mount("mqueue", f"{new}/dev/mqueue", "mqueue", flags=flags | kernel.MS_NOEXEC)
     os.makedirs(f"{new}/dev/shm")
     kernel.mount(shm, f"{new}/dev/shm", "", flags=kernel.MS_BIND)
     for name, target in {

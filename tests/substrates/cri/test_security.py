@@ -99,6 +99,16 @@ def test_the_kernel_ends_a_container_sooner_if_the_kubelet_says_so(pod: Pod) -> 
     assert container.exec("cat", "/proc/1/oom_score_adj", "/proc/self/oom_score_adj").stdout == b"987\n987\n"
 
 
+def test_a_container_sees_its_own_interfaces_and_changes_nothing_of_the_machine(pod: Pod) -> None:
+    look = "ls /sys/class/net; ls -A /sys/firmware; echo 1 > /sys/kernel/uevent_seqnum"
+
+    said = pod.output("sh", "-c", f"({look}) 2>&1; true").splitlines()
+    if "cannot access" in said[0]:
+        pytest.skip("this machine hides some of its /sys")
+    assert said[:2] == ["eth0", "lo"]
+    assert said[2:] == ["sh: 1: cannot create /sys/kernel/uevent_seqnum: Read-only file system"]
+
+
 def test_another_user_may_serve_port_80(pod: Pod) -> None:
     script = "import socket; s = socket.socket(); s.bind(('', 80)); print('bound')"
 
