@@ -23,6 +23,27 @@ def test_the_commands_are_those_of_the_manual() -> None:
     assert COMMANDS[:6] == ["show", "plan", "run", "judge", "report", "reap"]
 
 
+EXTRAS = (
+    "cryptography",
+    "dns",
+    "docker",
+    "google",
+    "grpc",
+    "kubernetes",
+    "pymongo",
+    "pytest_kind",
+    "testcontainers",
+    "valkey",
+)
+
+
+def test_the_program_and_its_pytest_plugin_load_without_what_extras_bring() -> None:
+    hidden = f"import sys; sys.modules.update(dict.fromkeys({EXTRAS}))"  # None there: no such module
+    shown = "import harness.cli.app, harness.pytest_plugin"
+    ran = subprocess.run([sys.executable, "-c", f"{hidden}; {shown}"], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_every_command_shows_an_example(rundrill, command) -> None:
     called = rundrill(*command.split(), "--help")

@@ -1,6 +1,4 @@
-"""What the runtime answers when it cannot do what is asked: the gRPC status and the words. No behaviour."""
-
-import grpc
+"""What the runtime answers when it cannot do what is asked: the name of a gRPC status, and the words. No behaviour."""
 
 from harness.errors import SubstrateError
 
@@ -8,28 +6,28 @@ from harness.errors import SubstrateError
 class RefusalError(SubstrateError):
     """A CRI call that fails with this status code."""
 
-    code = grpc.StatusCode.UNKNOWN
+    code = "UNKNOWN"
 
 
 class NotFoundError(RefusalError):
     """No such sandbox, container or image."""
 
-    code = grpc.StatusCode.NOT_FOUND
+    code = "NOT_FOUND"
 
 
 class InvalidError(RefusalError):
     """The request makes no sense as it is."""
 
-    code = grpc.StatusCode.INVALID_ARGUMENT
+    code = "INVALID_ARGUMENT"
 
 
 class NotNowError(RefusalError):
     """Not in the state that the container or sandbox is in."""
 
-    code = grpc.StatusCode.FAILED_PRECONDITION
+    code = "FAILED_PRECONDITION"
 
 
 class TooLateError(RefusalError):
     """It took longer than was allowed."""
 
-    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    code = "DEADLINE_EXCEEDED"

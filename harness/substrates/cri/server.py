@@ -33,7 +33,7 @@ def _handler(method: MethodDescriptor, call: Callable[..., Any]) -> "grpc.RpcMet
         try:
             return await call(message)
         except RefusalError as error:
-            await context.abort(error.code, str(error))
+            await context.abort(grpc.StatusCode[error.code], str(error))
         except InputError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except (HarnessError, OSError) as error:
