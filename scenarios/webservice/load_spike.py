@@ -7,7 +7,7 @@ from harness.model.units import milliseconds, minutes, seconds
 from harness.model.verdict import Word
 from harness.scenario import Known, Scenario
 
-from .system import ORDER, market, objectives
+from .system import ANEW, ORDER, market, objectives
 
 # An order holds its connection for 0.1 s: two pods with a pool of two have room for 40 orders a second. Four customers want 8,
 # forty want 80, for which four pods are needed. The autoscaler wants each pod to use 60 % of the 0.1 CPU that it asks for.
@@ -16,7 +16,7 @@ AUTOSCALED = Scenario(
     runbook="runbook.md",
     procedure="high error rate",
     follow=("mitigation > if resource exhaustion",),
-    topology=market(HPA_CPU="60", PAYMENT_LATENCY_S="0.1", POOL_SIZE="2"),
+    topology=market(HPA_CPU="60", KEEPALIVE="off", PAYMENT_LATENCY_S="0.1", POOL_SIZE="2"),
     fault=LoadSpike(factor=10),
     probes=(ORDER,),
     objectives=objectives(ORDER),
@@ -33,6 +33,9 @@ AUTOSCALED = Scenario(
         word=Word.UNNECESSARY,
         because="the autoscaler adds pods by itself within the RTO; whoever scales by hand is served most of a minute sooner",
     ),
-    caveats=("it needs metrics of pods: on kind a metrics server (setting metrics_server)",),
+    caveats=(
+        ANEW,
+        "it needs metrics of pods: on kind a metrics server (setting metrics_server)",
+    ),
     period=milliseconds(200),
 )
