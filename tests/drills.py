@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 
 from harness.model.units import in_seconds
-from harness.model.verdict import Word
+from harness.model.verdict import Interval, Word
+from harness.reporting.wording import between
 from harness.running.loading import Loaded, load
 
 ROOT = Path(__file__).parents[1]
@@ -61,7 +62,7 @@ def rows(assessment: Path) -> Iterable[Drilled]:
             trials=max(len(trials) for trials in arms.values()),
             treated=recovered(arms["treated"]),
             control=recovered(arms["control"]),
-            rpa=f"{in_seconds(rpa['hi']):.1f} s" if rpa and rpa["hi"] else "",
+            rpa=between(Interval(**rpa)) if rpa and rpa["hi"] else "",
         )
 
 
@@ -76,7 +77,7 @@ def recovered(trials: Iterable[Mapping[str, Mapping[str, Mapping[str, int | None
     if not ends:
         return f"none in {in_seconds(min(lows)):.0f} s"
     missed = f", {len(highs) - len(ends)} never" if len(ends) < len(highs) else ""
-    return f"[{in_seconds(min(lows)):.2f}, {in_seconds(max(ends)):.2f}] s{missed}"
+    return f"{between(Interval(min(lows), max(ends)))}{missed}"
 
 
 def cell(of: Iterable[Drilled], expected: str) -> str:
