@@ -108,7 +108,7 @@ def test_what_a_pod_uses_is_what_its_containers_and_its_network_do(runtime: Runt
 
 
 def test_what_a_container_writes_outside_its_volumes_is_told(runtime: Runtime, pod: Pod) -> None:
-    container = pod.run("sh", "-c", "head -c 5000000 /dev/zero > /var/lib-of-mine; echo written; sleep 1000")
+    container = pod.run("sh", "-c", "head -c 5000000 /dev/zero > /var/lib-of-mine && echo written; sleep 1000")
     container.says("written")
 
     used = runtime.call("ContainerStats", container_id=container.id).stats.writable_layer.used_bytes.value
@@ -117,7 +117,7 @@ def test_what_a_container_writes_outside_its_volumes_is_told(runtime: Runtime, p
 
 
 def test_what_a_container_writes_over_the_nodes_programs_is_told_too(runtime: Runtime, pod: Pod) -> None:
-    container = pod.run("sh", "-c", "head -c 5000000 /dev/zero > /usr/lib/of-mine; echo written; sleep 1000")
+    container = pod.run("sh", "-c", "head -c 5000000 /dev/zero > /usr/of-mine && echo written; sleep 1000")
     container.says("written")
 
     used = runtime.call("ContainerStats", container_id=container.id).stats.writable_layer.used_bytes.value
