@@ -10,13 +10,14 @@ from harness.scenario import Known, Scenario
 from .system import ANEW, ORDER, market, objectives
 
 # An order holds its connection for 0.1 s: two pods with a pool of two have room for 40 orders a second. Four customers want 8,
-# forty want 80, for which four pods are needed. The autoscaler wants each pod to use 60 % of the 0.1 CPU that it asks for.
+# forty want 80, for which four pods are needed. Orders wait more than they reckon: a crowded pod uses less than 60 % of the 0.1
+# CPU that it asks for, and an autoscaler with that target stands by. This one's is 20 %, and a calm pod uses less.
 AUTOSCALED = Scenario(
     title="Ten times as many customers, and an autoscaler",
     runbook="runbook.md",
     procedure="high error rate",
     follow=("mitigation > if resource exhaustion",),
-    topology=market(HPA_CPU="60", KEEPALIVE="off", PAYMENT_LATENCY_S="0.1", POOL_SIZE="2"),
+    topology=market(HPA_CPU="20", KEEPALIVE="off", PAYMENT_LATENCY_S="0.1", POOL_SIZE="2"),
     fault=LoadSpike(factor=10),
     probes=(ORDER,),
     objectives=objectives(ORDER),
@@ -27,11 +28,11 @@ AUTOSCALED = Scenario(
         pace=milliseconds(500),
         timeout=seconds(5),
     ),
-    # Usage is measured every 15 s, and looked at as often: the autoscaler needs about a minute.
+    # kind's metrics server measures usage every 15 s and the autoscaler looks as often: about a minute there.
     recovery=Recovery(rto=minutes(30), horizon=seconds(120)),
     expect=Known(
         word=Word.UNNECESSARY,
-        because="the autoscaler adds pods by itself within the RTO; whoever scales by hand is served most of a minute sooner",
+        because="the autoscaler adds pods by itself, about as soon as somebody who scales by hand",
     ),
     caveats=(
         ANEW,
