@@ -1,13 +1,14 @@
 """Ten times as many customers, and an autoscaler that sees them: what a scale by hand is worth beside it."""
 
+from dataclasses import replace
+
 from harness.faults import LoadSpike
-from harness.model.load import LoadProfile, Task
 from harness.model.objectives import Recovery
 from harness.model.units import milliseconds, minutes, seconds
 from harness.model.verdict import Word
 from harness.scenario import Known, Scenario
 
-from .system import ANEW, ORDER, market, objectives
+from .system import ANEW, ORDER, ORDERS, market, objectives
 
 # An order holds its connection for 0.1 s: two pods with a pool of two have room for 40 orders a second. Four customers want 8,
 # forty want 80, for which four pods are needed. Orders wait more than they reckon: a crowded pod uses less than 60 % of the 0.1
@@ -21,13 +22,7 @@ AUTOSCALED = Scenario(
     fault=LoadSpike(factor=10),
     probes=(ORDER,),
     objectives=objectives(ORDER),
-    load=LoadProfile(
-        service="market",
-        tasks=(Task("/orders", body='{"customer": 3, "product": {n}, "quantity": 1}'),),
-        users=4,
-        pace=milliseconds(500),
-        timeout=seconds(5),
-    ),
+    load=replace(ORDERS, users=4, pace=milliseconds(500), timeout=seconds(5)),
     # kind's metrics server measures usage every 15 s and the autoscaler looks as often: about a minute there.
     recovery=Recovery(rto=minutes(30), horizon=seconds(120)),
     expect=Known(

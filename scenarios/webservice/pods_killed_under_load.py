@@ -3,11 +3,10 @@
 from dataclasses import replace
 
 from harness.faults.kubernetes import KillPod
-from harness.model.load import LoadProfile, Task
 from harness.model.units import milliseconds, seconds
 
 from . import pods_down
-from .system import ORDER, market, objectives
+from .system import ORDER, ORDERS, market, objectives
 
 # An order holds its connection for 0.1 s: two pods with a pool of two have room for 40 orders a second, one of them for 20.
 # Twelve customers order 24 times a second, so that service is not whole before the second pod is back.
@@ -18,12 +17,6 @@ KILLED = replace(
     fault=KillPod(workload="deployment/aislemarts-backend", which="all"),
     probes=(ORDER,),
     objectives=objectives(ORDER),
-    load=LoadProfile(
-        service="market",
-        tasks=(Task("/orders", body='{"customer": 3, "product": {n}, "quantity": 1}'),),
-        users=12,
-        pace=milliseconds(500),
-        timeout=seconds(5),
-    ),
+    load=replace(ORDERS, users=12, pace=milliseconds(500), timeout=seconds(5)),
     period=milliseconds(100),
 )

@@ -14,6 +14,7 @@ import pytest
 from harness.substrates.journal import reap
 from harness.substrates.kind.settings import Settings
 from tests.full import FULL
+from tests.substrates.kind.test_cluster import asked
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -33,10 +34,7 @@ LISTS = {
 
 def there() -> Mapping[str, set[str]]:
     """What Docker has, by kind of thing."""
-    return {
-        what: set(subprocess.run(command.split(), check=True, capture_output=True, text=True).stdout.split())
-        for what, command in LISTS.items()
-    }
+    return {what: set(asked(command)) for what, command in LISTS.items()}
 
 
 def more(before: Mapping[str, set[str]]) -> dict[str, set[str]]:
