@@ -9,7 +9,7 @@ from typing import Literal
 
 from harness import clock
 from harness.errors import FaultError, SubstrateError
-from harness.faults.scope import database, service, undone
+from harness.faults.scope import server, service, undone
 from harness.model.units import Ns, milliseconds, seconds
 from harness.ports import Capability, Container, ContainerState, Injection, Stage
 
@@ -22,7 +22,7 @@ _LOOK: Ns = milliseconds(50)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillContainer:
-    """The containers of `target`, a workload or a database, are killed and stay down: "all" of them or the first "one".
+    """The containers of `target`, a workload, a database or a store, are killed and stay down: "all" of them or the first "one".
 
     When the fault ends, those that are still down are started, and the target is up. Felt: Docker shows them down.
     """
@@ -53,8 +53,8 @@ class KillContainer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseContainer:
-    """The containers of `target`, a workload or a database, stand still: "all" of them or the first "one". Nothing in them
-    runs, connections stay open, new ones are taken by the kernel and not answered.
+    """The containers of `target`, a workload, a database or a store, stand still: "all" of them or the first "one".
+    Nothing in them runs, connections stay open, new ones are taken by the kernel and not answered.
 
     When the fault ends, those that are still there go on. Felt: Docker shows them paused.
     """
@@ -136,6 +136,6 @@ async def _up_again(stage: Stage, target: str, victims: Sequence[Container]) -> 
             await one.set(ContainerState.RUNNING)
     workload = service(stage, target)
     if workload is None:
-        await database(stage, target).start()
+        await server(stage, target).start()
     elif len(await stage.environment.containers(target)) < workload.spec.processes:
         await workload.restart()

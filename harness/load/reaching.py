@@ -39,17 +39,13 @@ def kind(topology: Topology, name: str) -> StoreKind:
 def dsn(topology: Topology, environment: Environment, name: str, *, role: str = "") -> str:
     """How a worker connects from inside, over TCP, as the application would. KeyError if there is no such server."""
     peer = environment.peer(name)
-    match topology.store(name):
-        case Redis(password=password):
-            return f"redis://{f':{password}@' if password else ''}{peer.host}:{peer.port}/0"
-        case Mongo(database=database):
-            return f"mongodb://{peer.host}:{peer.port}/{database}?directConnection=true"
-        case None:
-            spec = topology.database(name)
-            passwords = {each.name: each.password for each in (spec.owner, *spec.roles)}
-            return psycopg.conninfo.make_conninfo(
-                host=peer.host, port=peer.port, dbname=spec.database, user=role, password=passwords.get(role) or None
-            )
+    if store := topology.store(name):
+        return store.url(peer.host, peer.port)
+    spec = topology.database(name)
+    passwords = {each.name: each.password for each in (spec.owner, *spec.roles)}
+    return psycopg.conninfo.make_conninfo(
+        host=peer.host, port=peer.port, dbname=spec.database, user=role, password=passwords.get(role) or None
+    )
 
 
 async def readings(topology: Topology, environment: Environment, ledger: LedgerSpec) -> AsyncIterator[Reading]:

@@ -1,6 +1,7 @@
 """What a drill's replica consists of, the same on every substrate: databases and workloads. Not how they are started."""
 
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,11 @@ class Redis:
     password: str = ""
     volume_mb: int = 128
 
+    def url(self, host: str, port: int) -> str:
+        """Where a client finds it."""
+        secret = f":{quote(self.password, safe='')}@" if self.password else ""
+        return f"redis://{secret}{host}:{port}/0"
+
 
 @dataclass(frozen=True, slots=True)
 class Mongo:
@@ -67,6 +73,10 @@ class Mongo:
     hosts: tuple[str, ...] = ()
     journaled: bool = False
     volume_mb: int = 512
+
+    def url(self, host: str, port: int) -> str:
+        """Where a client finds it."""
+        return f"mongodb://{host}:{port}/{self.database}?directConnection=true"
 
 
 Store = Redis | Mongo

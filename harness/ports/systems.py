@@ -72,7 +72,7 @@ class Environment(Protocol):
         ...
 
     async def containers(self, name: str) -> Sequence[Container]:
-        """The containers of the workload or database of that name, as they are now; KeyError if it is not in any."""
+        """The containers of the workload, database or store of that name, as they are now; KeyError if it is not in any."""
         ...
 
     @property
@@ -81,7 +81,7 @@ class Environment(Protocol):
         ...
 
     def peer(self, name: str) -> Peer:
-        """Where the workload, database or exposed Service of that name is reached, from inside."""
+        """Where the workload, database, store or exposed Service of that name is reached, from inside."""
         ...
 
     async def run(

@@ -172,7 +172,8 @@ def _named() -> Sequence[tuple[str, str]]:
     from harness.substrates.containers import settings  # noqa: PLC0415 - an extra
 
     named = settings.images()
-    return ((named.postgres, "databases"), (named.python, "workloads"))
+    stores = ((named.redis, "databases of Redis"), (named.mongo, "databases of MongoDB"))
+    return ((named.postgres, "databases"), (named.python, "workloads"), *stores)
 
 
 def _room() -> Sequence[Thing]:

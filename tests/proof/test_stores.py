@@ -17,13 +17,15 @@ from harness.model.design import CONTROL, TREATED, Arm, Trial
 from harness.model.history import Event, History, Name, Phase
 from harness.model.load import LedgerSpec, TcpProbe
 from harness.model.objectives import HumanTimes, Objective, Recovery
-from harness.model.topology import Mongo, Redis, Topology
+from harness.model.topology import Mongo, Redis, Store, Topology
 from harness.model.units import milliseconds, minutes, seconds
 from harness.model.verdict import Loss, Outcome, Status, Verdict
 from harness.planning import compile_plan
+from harness.ports import Capability, Substrate
 from harness.runbooks import parse
 from harness.running.trial import Bench, run_trial
 from harness.scenario import Scenario
+from harness.substrates.containers import Containers
 from harness.substrates.local import Local, mongo, redis
 from tests.checking.histories import header, terms
 from tests.proof.conftest import in_full
@@ -43,6 +45,7 @@ service {name} start
 """
 
 CACHE = Redis(name="cache", hosts=("cache.internal",))
+DOCS = Mongo(name="docs", database="shop", hosts=("mongo.internal",), journaled=True)
 ALWAYS = (("appendonly", "yes"), ("appendfsync", "always"))
 EVERYSEC = (("appendonly", "yes"), ("appendfsync", "everysec"))
 DUMPED = (("save", "1 1"),)
@@ -68,8 +71,10 @@ def scenario(topology: Topology, name: str) -> Scenario:
     )
 
 
-async def drilled(topology: Topology, name: str, service: str, folder: Path, arm: Arm = TREATED) -> Verdict:
-    ground = Local()
+async def drilled(
+    topology: Topology, name: str, service: str, folder: Path, arm: Arm = TREATED, *, ground: Substrate | None = None
+) -> Verdict:
+    ground = ground or Local()
     runbook = parse(TEXT.replace("{name}", service), "runbook.md")
     plan = compile_plan(scenario(topology, name), runbook, ground, name="cache/down")
     for number in range(1, 4):  # a trial that starved is replaced, as a gate would
@@ -119,6 +124,31 @@ async def test_a_killed_cache_is_back_with_the_text_s_command_and_has_lost_what_
     assert verdict.outcome is durability(verdict)
 
 
+@pytest.mark.parametrize(
+    ("store", "service", "loses"),
+    [
+        pytest.param(replace(CACHE, settings=ALWAYS), "redis", False, id="Redis, appendfsync always"),
+        pytest.param(CACHE, "redis", True, id="Redis, no persistence"),
+        pytest.param(DOCS, "mongod", False, id="MongoDB, journaled"),
+    ],
+)
+@in_full
+async def test_a_store_killed_in_a_container_is_back_with_the_text_s_command_and_has_lost_what_it_did_not_keep(
+    tmp_path: Path, figure, store: Store, service: str, loses: bool
+) -> None:
+    containers = Containers()
+    if problems := containers.lacks(frozenset({Capability.REDIS, Capability.MONGO})):
+        pytest.skip("; ".join(str(problem) for problem in problems))
+    topology = Topology("store", stores=(store,))
+    verdict = await drilled(topology, store.name, service, tmp_path, ground=containers)
+    loss = verdict.loss
+    assert loss is not None
+    figure(f"{store.name} killed in a container: {told(loss)}")
+    assert verdict.status is Status.OK
+    assert violations(loss) == {}
+    assert (loss.lost > 0) is loses
+
+
 @needs_redis
 @in_full
 async def test_a_killed_cache_that_nobody_starts_does_not_come_back(tmp_path: Path) -> None:
@@ -134,7 +164,7 @@ async def test_a_killed_document_store_is_back_with_all_it_acknowledged_if_commi
     tmp_path: Path, figure, journaled: bool
 ) -> None:
     """Where they do not, the last milliseconds may be lost or not; what is lost is then a suffix, and is judged."""
-    docs = Mongo(name="docs", database="shop", hosts=("mongo.internal",), journaled=journaled)
+    docs = replace(DOCS, journaled=journaled)
     verdict = await drilled(Topology("docs", stores=(docs,)), "docs", "mongod", tmp_path)
     loss = verdict.loss
     assert loss is not None

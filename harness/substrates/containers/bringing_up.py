@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ import docker
 
 from harness import execution
 from harness.errors import SubstrateError
-from harness.model.topology import Topology
+from harness.model.topology import Mongo, Redis, Store, Topology
 from harness.model.units import SECOND, Ns
 from harness.substrates import labels
 from harness.substrates.containers import daemon as way
@@ -21,7 +21,9 @@ from harness.substrates.containers.database import ContainerDatabase
 from harness.substrates.containers.doors import DoorLink, Doors, Way
 from harness.substrates.containers.environment import ContainerEnvironment
 from harness.substrates.containers.service import ContainerService
-from harness.substrates.containers.yard import Yard
+from harness.substrates.containers.settings import Images
+from harness.substrates.containers.stores import ContainerMongo, ContainerRedis, ContainerStore
+from harness.substrates.containers.yard import Keeper, Yard
 from harness.substrates.disk import Need, must_hold
 from harness.substrates.journal import Journal
 from harness.substrates.local import layout as places
@@ -74,10 +76,22 @@ async def environment(
 
 def _must_fit(yard: Yard, topology: Topology) -> None:
     """SubstrateError unless Docker's disk has room for the topology; it blocks."""
-    names = [yard.images.postgres, *([yard.images.python] if topology.workloads else [])]
-    count = len(places.servers(topology)) + sum(workload.processes for workload in topology.workloads)
+    names = _images(topology, yard.images)
+    servers = len(places.servers(topology)) + len(topology.stores)
+    count = servers + sum(workload.processes for workload in topology.workloads)
     needs = [Need(f"the image {name}", IMAGE_MIB) for name in names if not way.has(yard.daemon, name)]
     must_hold(way.root(yard.daemon), [*needs, Need(f"{count} containers", count * CONTAINER_MIB)])
+
+
+def _images(topology: Topology, images: Images) -> dict[str, str]:
+    """The images that the topology takes, with the settings that name them."""
+    kinds: tuple[tuple[str, str, object], ...] = (
+        (images.postgres, "postgres", topology.databases),
+        (images.redis, "redis", [one for one in topology.stores if isinstance(one, Redis)]),
+        (images.mongo, "mongo", [one for one in topology.stores if isinstance(one, Mongo)]),
+        (images.python, "python", topology.workloads),
+    )
+    return {image: setting for image, setting, users in kinds if users}
 
 
 @asynccontextmanager
@@ -138,19 +152,16 @@ async def _filled(  # noqa: PLR0913 - each is a part of what is brought up
 ) -> ContainerEnvironment:
     """Everything started: what needs nothing of each other at once."""
     topology = site.topology
-    servers = places.servers(topology)
-    await way.image(yard.daemon, yard.images.postgres, "postgres")
+    images = _images(topology, yard.images)
+    for image, setting in images.items():
+        await way.image(yard.daemon, image, setting)
     network = await yard.network()
-    volumes = {spec.name: await yard.volume(spec.name, spec.volume_mb) for spec in servers}
-    keeper = await yard.keeper(volumes)
-    databases: dict[str, ContainerDatabase] = {}
-    for spec in topology.databases:
-        for server in places.with_standbys(spec):
-            databases[server.name] = ContainerDatabase(
-                server, yard, volume=volumes[server.name], keeper=keeper, primary=databases.get(spec.name)
-            )
+    databases, stores = await _housed(yard, site, next(iter(images), ""))
+    servers: Sequence[ContainerDatabase | ContainerStore] = (*databases.values(), *stores.values())
     gateway = await do("the network's address", lambda: _gateway(yard.daemon, str(network.id))) if links else ""
-    elsewhere = {name: gateway for spec in servers if spec.name in links for name in (*spec.hosts, spec.name)}
+    elsewhere = {
+        name: gateway for one in databases.values() if one.name in links for name in (*one.spec.hosts, one.name)
+    }
     services = {spec.name: ContainerService(spec, yard, site, elsewhere=elsewhere) for spec in topology.workloads}
     await _together(
         *(database.look() for database in databases.values()), *(service.prepare() for service in services.values())
@@ -159,28 +170,60 @@ async def _filled(  # noqa: PLR0913 - each is a part of what is brought up
     stack.push_async_callback(doors.close)
     gateways = tuple(each for each in (gateway, beyond) if each)
     await operating.equip(stack, yard, site)
-    hashes = await operating.define(yard, site, databases, services)
+    hashes = await operating.define(yard, site, servers, services)
     await _together(
-        doors.open(_ways(site, databases, services, links=links, gateways=gateways)),
+        doors.open(_ways(site, servers, services, links=links, gateways=gateways)),
         *(
             _cluster([databases[each.name] for each in places.with_standbys(spec)], hashes)
             for spec in topology.databases
         ),
+        *(_started(store, hashes) for store in stores.values()),
         *(service.start(hashes.get(name, "")) for name, service in services.items()),
     )
-    for name, database in databases.items():
-        await doors.lead(name, [("127.0.0.1", database.port)])
-    operating.open_desk(stack, yard, site, databases, services)
+    for server in servers:
+        await doors.lead(server.name, [("127.0.0.1", server.port)])
+    operating.open_desk(stack, yard, site, servers, services)
     return ContainerEnvironment(
         yard,
         site,
         LocalEnvironment(site, databases={}, services={}, links={}),
         databases=databases,
+        stores=stores,
         services=services,
         links={name: DoorLink(name, doors) for name in links},
-        remarks=(f"databases and workloads are containers of Docker ({yard.images.postgres}, {yard.images.python})",),
+        remarks=(f"databases and workloads are containers of Docker ({', '.join(images)})",),
         variables=operating.variables(yard, site) if operating.docker() else {},
     )
+
+
+async def _housed(
+    yard: Yard, site: Site, image: str
+) -> tuple[Mapping[str, ContainerDatabase], Mapping[str, ContainerStore]]:
+    """The servers, none of which has a container yet; their volumes, kept by a container of that image."""
+    specs = (*places.servers(site.topology), *site.topology.stores)
+    volumes = {spec.name: await yard.volume(spec.name, spec.volume_mb) for spec in specs}
+    if not volumes:
+        return {}, {}
+    keeper = await yard.keeper(volumes, image=image)
+    databases: dict[str, ContainerDatabase] = {}
+    for database in site.topology.databases:
+        for spec in places.with_standbys(database):
+            databases[spec.name] = ContainerDatabase(
+                spec, yard, volume=volumes[spec.name], keeper=keeper, primary=databases.get(database.name)
+            )
+    stores = {
+        spec.name: _store(spec, yard, site, volume=volumes[spec.name], keeper=keeper) for spec in site.topology.stores
+    }
+    return databases, stores
+
+
+def _store(spec: Store, yard: Yard, site: Site, *, volume: str, keeper: Keeper) -> ContainerStore:
+    address = site.addresses.databases[spec.name]
+    match spec:
+        case Redis():
+            return ContainerRedis(spec, yard, address, volume=volume, keeper=keeper)
+        case Mongo():
+            return ContainerMongo(spec, yard, address, volume=volume)
 
 
 def _gateway(daemon: docker.DockerClient, network: str) -> str:
@@ -190,7 +233,7 @@ def _gateway(daemon: docker.DockerClient, network: str) -> str:
 
 def _ways(
     site: Site,
-    databases: Mapping[str, ContainerDatabase],
+    servers: Sequence[ContainerDatabase | ContainerStore],
     services: Mapping[str, ContainerService],
     *,
     links: frozenset[str],
@@ -198,12 +241,11 @@ def _ways(
 ) -> Mapping[str, Way]:
     """The doors of servers and workloads: a link is reached by containers through the same door."""
     found = {}
-    for name, database in databases.items():
-        addresses = [site.addresses.databases[name]]
-        if site.is_first(database.spec):
-            addresses.append(Address("127.0.0.1", places.POSTGRES_PORT))
-        outside = tuple((gateway, places.POSTGRES_PORT) for gateway in gateways) if name in links else ()
-        found[name] = Way(tuple(addresses), (("127.0.0.1", database.port),), outside)
+    for server in servers:
+        own = site.addresses.databases[server.name]
+        addresses = (own, Address("127.0.0.1", own.port)) if site.is_first(server.spec) else (own,)
+        outside = tuple((gateway, own.port) for gateway in gateways) if server.name in links else ()
+        found[server.name] = Way(addresses, (("127.0.0.1", server.port),), outside)
     for name, service in services.items():
         found[name] = Way((site.addresses.workloads[name],), tuple(("127.0.0.1", port) for port in service.ports))
     return found
@@ -221,12 +263,12 @@ async def _together(*jobs: Coroutine[None, None, None]) -> None:
 
 async def _cluster(members: list[ContainerDatabase], hashes: Mapping[str, str]) -> None:
     """A server, then its standbys, which are copied from it."""
-
-    async def started(server: ContainerDatabase) -> None:
-        await server.prepare()
-        await server.create(hashes.get(server.spec.name, ""))
-        await server.start()
-
     primary, *standbys = members
-    await started(primary)
-    await _together(*(started(standby) for standby in standbys))
+    await _started(primary, hashes)
+    await _together(*(_started(standby, hashes) for standby in standbys))
+
+
+async def _started(server: ContainerDatabase | ContainerStore, hashes: Mapping[str, str]) -> None:
+    await server.prepare()
+    await server.create(hashes.get(server.name, ""))
+    await server.ready()

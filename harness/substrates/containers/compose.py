@@ -19,7 +19,8 @@ Value = str | int | Sequence["Value"] | Mapping[str, "Value"]
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A service as compose has it. `ports` is what is published, as `-p` takes it; `volumes` are `name:path`."""
+    """A service as compose has it. `ports` is what is published, as `-p` takes it; `volumes` are `name:path`, `tmpfs`
+    paths; `command` is the image is started with, if not its own."""
 
     image: str
     environment: Mapping[str, str]
@@ -30,6 +31,8 @@ class Definition:
     extra_hosts: Sequence[str] = ()
     scale: int = 1
     shm_size: str = ""
+    command: Sequence[str] = ()
+    tmpfs: Sequence[str] = ()
 
 
 def text(services: Mapping[str, Definition], *, network: str) -> str:
@@ -47,12 +50,14 @@ def text(services: Mapping[str, Definition], *, network: str) -> str:
 def _service(name: str, each: Definition) -> Mapping[str, Value]:
     found: dict[str, Value] = {
         "image": each.image,
+        "command": list(each.command),
         "hostname": name,
         "ports": [each.ports],
         "environment": {key: value.replace("$", "$$") for key, value in each.environment.items()},
         "env_file": each.env_file,
         "networks": {"default": {"aliases": list(each.aliases)}},
         "volumes": list(each.volumes),
+        "tmpfs": list(each.tmpfs),
         "extra_hosts": list(each.extra_hosts),
         "shm_size": each.shm_size,
         "scale": each.scale,

@@ -1,31 +1,25 @@
 """A PostgreSQL server in a container, started by testcontainers: its files, its life, and what faults ask of it."""
 
 import asyncio
-import signal
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 import psycopg.conninfo
 import psycopg.pq
-from docker.models.containers import Container
-from testcontainers.community.postgres import PostgresContainer
-from testcontainers.core.container import DockerContainer
-from testcontainers.core.network import Network
 
-from harness import clock
 from harness.errors import SubstrateError
 from harness.model.topology import Postgres
 from harness.model.units import SECOND, Ns, milliseconds
-from harness.ports import Room, Seen
-from harness.substrates.containers import clockwork, daemon, processes
+from harness.ports import Room
+from harness.substrates.containers import clockwork, daemon
 from harness.substrates.containers.clockwork import Clockwork
 from harness.substrates.containers.compose import Definition
-from harness.substrates.containers.daemon import GoneError, PortTakenError, do, tar
+from harness.substrates.containers.daemon import do, tar
+from harness.substrates.containers.housed import Housed
 from harness.substrates.containers.yard import Keeper, Yard
 from harness.substrates.local import template
-from harness.substrates.local.layout import POSTGRES_PORT, SUPERUSER_PASSWORD, SYSTEM_PATH, free_ports
+from harness.substrates.local.layout import POSTGRES_PORT, SUPERUSER_PASSWORD, SYSTEM_PATH
 from harness.substrates.local.postgres import STOPS, bootstrap, quoted
 
 PATIENCE: Ns = 60 * SECOND
@@ -55,21 +49,14 @@ stat -c %i "$1"
 """Make a file that is not there yet, and let it take all room but so many bytes; its inode."""
 
 
-class _Server(PostgresContainer):
-    """Testcontainers' PostgreSQL, which is waited for by us: it asks once a second, and for five minutes."""
-
-    def _connect(self) -> None:
-        return
-
-
-class ContainerDatabase:
+class ContainerDatabase(Housed):
     """One server. Fulfils ports.Database."""
 
     def __init__(
         self, spec: Postgres, yard: Yard, *, volume: str, keeper: Keeper, primary: "ContainerDatabase | None"
     ) -> None:
+        super().__init__(spec.name, yard)
         self._spec = spec
-        self._yard = yard
         self._keeper = keeper
         self._volume = volume
         self._primary = primary
@@ -80,24 +67,11 @@ class ContainerDatabase:
         self._path = SYSTEM_PATH
         self._version = ""
         self._ballast: dict[str, str] = {}
-        (self.port,) = free_ports(1)
 
     @property
     def spec(self) -> Postgres:
         """What was asked for."""
         return self._spec
-
-    @property
-    def container_name(self) -> str:
-        """What its container is called, when it has been brought up."""
-        return self._yard.container_name(self._spec.name)
-
-    async def container(self) -> Container:
-        """Its container as it is now: another than ours, if the operator made it anew. GoneError if there is none."""
-        found = await self._yard.containers(self._spec.name)
-        if not found:
-            raise GoneError(f"{self._spec.name}: expected its container; there is none (any more)")
-        return found[0]
 
     def conninfo(self, *, dbname: str = "", application_name: str = "rundrill") -> str:
         """How the harness process itself connects: by the published port, as superuser `postgres`."""
@@ -159,94 +133,14 @@ class ContainerDatabase:
     def _names(self) -> Sequence[str]:
         return tuple(dict.fromkeys((self._spec.name, *self._spec.hosts)))
 
-    async def create(self, hash_: str = "") -> None:
-        """Make its container, which starts. The port was free a moment ago: where it is not any more, another is taken."""
-        for attempt in range(ATTEMPTS):
-            described = self._described(hash_)
-            try:
-                await do(f"the container of {self._spec.name}", described.start)
-            except PortTakenError:
-                await forget(described)
-                if attempt == ATTEMPTS - 1:
-                    raise
-                (self.port,) = free_ports(1)
-            else:
-                return
-
-    def _described(self, hash_: str) -> _Server:
-        yard, spec = self._yard, self._spec
-        server = _Server(yard.images.postgres, username="postgres", password=SUPERUSER_PASSWORD, dbname="postgres")
-        server.with_name(yard.container_name(spec.name))
-        server.with_volume_mapping(self._volume, self._mount, "rw")
-        server.with_network(network(yard))
-        server.with_network_aliases(*self._names)
-        server.with_kwargs(
-            labels=yard.labelled(spec.name, hash_=hash_),
-            detach=True,
-            shm_size=SHARED_MEMORY,
-            hostname=spec.name,
-        )
-        server.ports = {str(POSTGRES_PORT): ("127.0.0.1", self.port)}  # type: ignore[dict-item]  # as docker-py has them
-        server.with_envs(**self._environment())
-        return server
-
-    async def start(self) -> None:
-        """Start it if it is down, and return when it accepts connections; SubstrateError with its log if it does not."""
-        container = await self.container()
-        if not container.attrs["State"]["Running"]:
-            await do(f"starting {self._spec.name}", container.start)
-        await self._ready()
-
-    async def _ready(self) -> None:
+    async def answers(self) -> bool:
+        """Whether it accepts connections."""
         conninfo = psycopg.conninfo.make_conninfo(self.conninfo(dbname="postgres"), connect_timeout=2).encode()
-
-        async def answers() -> bool | None:
-            if await asyncio.to_thread(psycopg.pq.PGconn.ping, conninfo) == psycopg.pq.Ping.OK:
-                return True
-            if not await self.up():
-                state = (await self.container()).attrs["State"]
-                raise SubstrateError(
-                    f"{self._spec.name} ended while it started, with status {state['ExitCode']} {state['Error']}\n"
-                    f"{await self.log_tail()}"
-                )
-            return None
-
-        if await clock.until(answers, deadline=clock.now() + PATIENCE, every=LOOK) is None:
-            raise SubstrateError(
-                f"{self._spec.name} is not ready after {PATIENCE // SECOND} s\n{await self.log_tail()}"
-            )
+        return await asyncio.to_thread(psycopg.pq.PGconn.ping, conninfo) == psycopg.pq.Ping.OK
 
     async def stop(self, *, mode: str = "fast") -> None:
         """Stop it (`smart`, `fast` or `immediate`, as pg_ctl has them); nothing if it is down."""
-        container = await self.container()
-        if not container.attrs["State"]["Running"]:
-            return
-        await do(f"stopping {self._spec.name}", lambda: container.kill(signal=STOPS[mode]))
-
-        async def down() -> bool | None:
-            return None if await self.up() else True
-
-        if await clock.until(down, deadline=clock.now() + PATIENCE, every=LOOK) is None:
-            await do(f"killing {self._spec.name}", lambda: container.kill(signal=signal.SIGKILL))
-
-    async def up(self) -> bool:
-        """Whether its postmaster runs."""
-        try:
-            return bool((await self.container()).attrs["State"]["Running"])
-        except GoneError:
-            return False
-
-    async def processes(self) -> Sequence[Seen]:
-        """Its processes, the postmaster first; none if it is down. Pids are those of its container."""
-        try:
-            return await processes.seen(await self.container())
-        except GoneError:
-            return ()
-
-    async def signal(self, wanted: Sequence[Seen], number: int) -> None:
-        """Send a signal to those of its processes that still run, in that order."""
-        with suppress(GoneError):
-            await processes.send(await self.container(), wanted, number)
+        await self.end(STOPS[mode])
 
     async def room(self) -> Room:
         """How much fits on its volume; SubstrateError if that is no file system of its own."""
@@ -279,10 +173,6 @@ class ContainerDatabase:
                 "    set movable_clock=True (or clock_ahead_s) in its Postgres(…)"
             )
         await self._clockwork.set(ahead)
-
-    async def log_tail(self, lines: int = 20) -> str:
-        """The last lines of its log."""
-        return await asyncio.to_thread(daemon.tail, await self.container(), lines)
 
     def _configuration(self) -> str:
         """The end of postgresql.conf; a file and not the command line, so that ALTER SYSTEM prevails as it does in life."""
@@ -334,7 +224,7 @@ class ContainerDatabase:
     async def _make_template(self, archive: Path) -> None:
         """Have the image initialise the data directory in place, with roles, database and schema, and keep a copy of it."""
         await self.create()
-        await self._ready()
+        await self.ready()
         container = await self.container()
         script = tar({"bootstrap.sql": bootstrap(self._spec).encode()})
         await do(f"{self._spec.name}: its schema", lambda: container.put_archive("/tmp", script))  # noqa: S108
@@ -353,16 +243,3 @@ class ContainerDatabase:
                     file.write(chunk)
 
         await do(f"{archive}: the template", keep)
-
-
-async def forget(described: DockerContainer) -> None:
-    """Remove what was made and did not start."""
-    with suppress(GoneError):
-        await do("a container that did not start", lambda: described.get_wrapped_container().remove(force=True))
-
-
-def network(yard: Yard) -> Network:
-    """The environment's network as testcontainers wants it."""
-    named = Network()
-    named.name = yard.project
-    return named

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.model.units import Ns
-from harness.ports import Cluster, Completed, Container, Instrument, Peer, Process, Store
+from harness.ports import Cluster, Completed, Container, Instrument, Peer, Process
 from harness.substrates.containers.contained import Contained
 from harness.substrates.containers.database import ContainerDatabase
 from harness.substrates.containers.doors import DoorLink
 from harness.substrates.containers.service import ContainerService
+from harness.substrates.containers.stores import ContainerStore
 from harness.substrates.containers.yard import Yard
 from harness.substrates.local.environment import LocalEnvironment
 from harness.substrates.local.site import Site
@@ -24,6 +25,7 @@ class ContainerEnvironment:
         room: LocalEnvironment,
         *,
         databases: Mapping[str, ContainerDatabase],
+        stores: Mapping[str, ContainerStore],
         services: Mapping[str, ContainerService],
         links: Mapping[str, DoorLink],
         remarks: tuple[str, ...],
@@ -33,6 +35,7 @@ class ContainerEnvironment:
         self._site = site
         self._room = room
         self._databases = databases
+        self._stores = stores
         self._services = services
         self._links = links
         self._remarks = remarks
@@ -67,9 +70,13 @@ class ContainerEnvironment:
         """The database of that name; KeyError if the topology has none."""
         return self._databases[name]
 
-    def store(self, name: str) -> Store:
-        """KeyError: it brings up none."""
-        raise KeyError(name)
+    def store(self, name: str) -> ContainerStore:
+        """The Redis or MongoDB server of that name; KeyError if the topology has none."""
+        return self._stores[name]
+
+    def server(self, name: str) -> ContainerDatabase | ContainerStore:
+        """The database or store of that name; KeyError if the topology has neither."""
+        return self._databases.get(name) or self._stores[name]
 
     def service(self, name: str) -> ContainerService:
         """The workload of that name; KeyError if the topology has none."""
@@ -80,9 +87,9 @@ class ContainerEnvironment:
         return self._links[name]
 
     async def containers(self, name: str) -> Sequence[Container]:
-        """The containers of the workload or database of that name, as they are now; KeyError if the topology has none."""
-        if name not in self._services and name not in self._databases:
-            raise KeyError(name)
+        """The containers of the workload, database or store of that name, as they are now; KeyError if there is none."""
+        if name not in self._services:
+            self.server(name)
         return [Contained(one) for one in await self._yard.containers(name)]
 
     @property
@@ -91,10 +98,10 @@ class ContainerEnvironment:
         raise KeyError("cluster")
 
     def peer(self, name: str) -> Peer:
-        """Where the workload or database of that name is reached, from inside."""
+        """Where the workload, database or store of that name is reached, from inside."""
         addresses = self._site.addresses
         address = addresses.workloads.get(name) or addresses.fronts[name]
-        spec = self._services[name].spec if name in self._services else self._databases[name].spec
+        spec = (self._services.get(name) or self.server(name)).spec
         return Peer(spec.hosts[0] if spec.hosts else name, address.port)
 
     @property

@@ -1,7 +1,7 @@
 """What the operator of an environment in containers has: `service`, `docker` through a filter, and a docker-compose.yml."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,9 @@ from harness.substrates.containers import compose
 from harness.substrates.containers import daemon as way
 from harness.substrates.containers.database import ContainerDatabase
 from harness.substrates.containers.desk import SOCKET, Ask, Desk
+from harness.substrates.containers.housed import Housed
 from harness.substrates.containers.service import ContainerService
+from harness.substrates.containers.stores import ContainerStore
 from harness.substrates.containers.yard import Yard
 from harness.substrates.docker_proxy.serving import serve
 from harness.substrates.local import layout as places
@@ -60,11 +62,11 @@ async def equip(stack: AsyncExitStack, yard: Yard, site: Site) -> None:
 
 
 async def define(
-    yard: Yard, site: Site, databases: Mapping[str, ContainerDatabase], services: Mapping[str, ContainerService]
+    yard: Yard, site: Site, servers: Sequence[Housed], services: Mapping[str, ContainerService]
 ) -> Mapping[str, str]:
     """Write the environment's docker-compose.yml; compose's hash of each service in it, where the operator has compose."""
     described = {
-        **{name: database.definition for name, database in databases.items()},
+        **{server.name: server.definition for server in servers},
         **{name: service.definition for name, service in services.items()},
     }
     site.own_file(compose.FILE, compose.text(described, network=yard.project), site.users.operator)
@@ -75,14 +77,13 @@ def open_desk(
     stack: AsyncExitStack,
     yard: Yard,
     site: Site,
-    databases: Mapping[str, ContainerDatabase],
+    servers: Sequence[ContainerDatabase | ContainerStore],
     services: Mapping[str, ContainerService],
 ) -> None:
     """Let the operator's `service` and `systemctl` be answered; the supervisor knows of no service here."""
     known: dict[str, Ask] = {}
-    for name, database in databases.items():
-        usual = ("postgresql", "postgres", "postgresql-server") if site.is_first(database.spec) else ()
-        known |= dict.fromkeys((name, *database.spec.hosts, *usual), partial(_database, database))
+    for server in servers:
+        known |= dict.fromkeys((server.name, *site.known_as(server.spec)), partial(_server, server))
     for name, service in services.items():
         known |= dict.fromkeys((name, *service.spec.aliases), partial(_service, service, yard, site))
     desk = Desk(site.layout.seen(SOCKET), known)
@@ -94,18 +95,18 @@ def open_desk(
         site.own_file(tool, ours, site.users.ours, mode=0o755)
 
 
-async def _database(database: ContainerDatabase, verb: str) -> tuple[int, str]:
+async def _server(server: ContainerDatabase | ContainerStore, verb: str) -> tuple[int, str]:
     match verb:
         case "start":
-            await database.start()
+            await server.start()
         case "stop":
-            await database.stop()
+            await server.stop()
         case "restart":
-            await database.stop()
-            await database.start()
+            await server.stop()
+            await server.start()
         case "status":
-            up = await database.up()
-            return (0 if up else 3), f"{database.spec.name}: {'active (running)' if up else 'inactive (dead)'}"
+            up = await server.up()
+            return (0 if up else 3), f"{server.name}: {'active (running)' if up else 'inactive (dead)'}"
         case _:
             return 1, f"{verb}: not one of start, stop, restart, status"
     return 0, ""

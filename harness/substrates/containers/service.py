@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 
 from docker.models.containers import Container
-from testcontainers.core.container import DockerContainer
 
 from harness import clock
 from harness.errors import SubstrateError
@@ -16,7 +15,7 @@ from harness.ports import Seen
 from harness.substrates.containers import daemon, processes
 from harness.substrates.containers.compose import Definition
 from harness.substrates.containers.daemon import GoneError, do
-from harness.substrates.containers.database import network
+from harness.substrates.containers.described import described
 from harness.substrates.containers.images import built
 from harness.substrates.containers.yard import Yard
 from harness.substrates.inside.services import read_variables
@@ -173,26 +172,11 @@ class ContainerService:
 
     async def _started(self, number: int, known: Container | None, hash_: str) -> None:
         if known is None:
-            described = self._described(number, hash_)
-            await do(f"the container {number} of {self._spec.name}", described.start)
+            told = {**self._variables, "WORKER": str(number - 1)}
+            made = described(self._yard, self._spec.name, self.definition, number=number, hash_=hash_, more=told)
+            await do(f"the container {number} of {self._spec.name}", made.start)
         elif not known.attrs["State"]["Running"]:
             await do(f"starting {known.name}", known.start)
-
-    def _described(self, number: int, hash_: str) -> DockerContainer:
-        spec, yard = self._spec, self._yard
-        described = DockerContainer(self._tag)
-        described.with_name(yard.container_name(spec.name, number))
-        described.with_envs(**{**self._fixed(), **self._variables, "WORKER": str(number - 1)})
-        described.with_network(network(yard))
-        described.with_network_aliases(*self._names)
-        described.with_kwargs(
-            labels=yard.labelled(spec.name, number, hash_=hash_),
-            detach=True,
-            hostname=spec.name,
-            extra_hosts=dict(self._elsewhere),
-        )
-        described.ports = {str(spec.port): ("127.0.0.1", self._published)}  # type: ignore[dict-item]  # as docker-py has them
-        return described
 
     async def _ready(self) -> None:
         async def answers() -> bool | None:

@@ -1,4 +1,4 @@
-"""The `containers` substrate: PostgreSQL and workloads in Docker containers, operated and measured from a local environment."""
+"""The `containers` substrate: databases and workloads in Docker containers, operated and measured from a local environment."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -27,6 +27,9 @@ _PROVIDED = frozenset(
     }
 )
 
+_CLIENTS = {Capability.REDIS: "valkey", Capability.MONGO: "pymongo"}
+"""The packages by which stores are written."""
+
 
 class Containers:
     """Fulfils ports.Substrate."""
@@ -41,7 +44,8 @@ class Containers:
         """What its environments can be asked to do, on this machine; nothing without Docker or without namespaces."""
         if self._trouble():
             return frozenset()
-        return _PROVIDED | ({Capability.CLOCK} if wheels.faketime() else frozenset())
+        here = {Capability.CLOCK: wheels.faketime(), **{kind: find_spec(name) for kind, name in _CLIENTS.items()}}
+        return _PROVIDED | {capability for capability, found in here.items() if found}
 
     @property
     def isolation(self) -> str:
@@ -104,6 +108,10 @@ def _problem(capability: Capability) -> Problem:
     missing = f"the containers substrate cannot provide {capability.value}"
     if capability is Capability.CLOCK:
         return Problem(f"{missing} here: the wheel `libfaketime` is not installed", remedy="pip install libfaketime")
+    if capability in _CLIENTS:
+        return Problem(
+            f"{missing} here: it needs the package `{_CLIENTS[capability]}`", remedy="pip install 'rundrill[stores]'"
+        )
     if capability is Capability.DOCKER:
         return Problem(
             f"{missing} here: there is no docker program below /usr or /opt", remedy="install Docker's client"

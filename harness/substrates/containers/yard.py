@@ -99,12 +99,12 @@ class Yard:
         )
         return name
 
-    async def keeper(self, volumes: Mapping[str, str]) -> "Keeper":
-        """Start what keeps the volumes (by the server's name) in being while their servers are down."""
+    async def keeper(self, volumes: Mapping[str, str], *, image: str) -> "Keeper":
+        """Start what keeps the volumes (by the server's name) in being while their servers are down; the image is there."""
 
         def run() -> Container:
             return self.daemon.containers.run(
-                self.images.postgres,
+                image,
                 ["-f", "/dev/null"],
                 entrypoint="tail",
                 name=f"{self.project}-keeper",

@@ -105,12 +105,12 @@ async def _held(users: Users, settings: Settings, *, workers: int) -> AsyncItera
 async def _reachable(
     topology: Topology, rest: ContainerEnvironment, network: Network, links: frozenset[str]
 ) -> Mapping[str, Sequence[str]]:
-    """Put the databases on the cluster's network; their names by the address at which pods find them."""
+    """Put databases and stores on the cluster's network; their names by the address at which pods find them."""
     found: dict[str, list[str]] = {}
-    for number, server in enumerate(places.servers(topology)):
+    for number, server in enumerate((*places.servers(topology), *topology.stores)):
         address = network.gateway if server.name in links else network.address(number)
         if server.name not in links:
-            container = rest.database(server.name).container_name
+            container = rest.server(server.name).container_name
             await docker.done("network", "connect", "--ip", address, network.name, container)
         found.setdefault(address, []).extend(dict.fromkeys((*server.hosts, server.name)))
     return found

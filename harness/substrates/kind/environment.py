@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.model.units import Ns
-from harness.ports import Completed, Container, Instrument, Peer, Process, Store
+from harness.ports import Completed, Container, Instrument, Peer, Process
 from harness.substrates.containers.database import ContainerDatabase
 from harness.substrates.containers.doors import DoorLink
 from harness.substrates.containers.environment import ContainerEnvironment
 from harness.substrates.containers.service import ContainerService
+from harness.substrates.containers.stores import ContainerStore
 from harness.substrates.kind.nodes import KindCluster
 
 
@@ -47,7 +48,7 @@ class KindEnvironment:
         """The database of that name; KeyError if the topology has none."""
         return self._rest.database(name)
 
-    def store(self, name: str) -> Store:
+    def store(self, name: str) -> ContainerStore:
         """The Redis or MongoDB server of that name; KeyError if the topology has none."""
         return self._rest.store(name)
 

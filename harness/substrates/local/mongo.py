@@ -10,9 +10,6 @@ from harness.substrates.local.site import Site
 from harness.substrates.local.stores import PATIENCE_S, Kept
 
 HOME = "/var/lib/mongodb"
-NAMES = ("mongod", "mongodb", "mongo")
-"""What the operator's `service` and `systemctl` know the first one by."""
-
 CACHE = "64M"
 
 
@@ -28,7 +25,6 @@ class LocalMongo(Kept):
     def __init__(self, spec: Mongo, site: Site) -> None:
         self._spec = spec
         super().__init__(spec.name, site, home=HOME, identity=site.users.mongo)
-        self._first = next((s.name for s in site.topology.stores if isinstance(s, Mongo)), "") == spec.name
 
     @property
     def spec(self) -> Mongo:
@@ -38,8 +34,7 @@ class LocalMongo(Kept):
     @property
     def dsn(self) -> str:
         """Where it is itself, past any faulty link, as programs inside reach it."""
-        address = self.address
-        return f"mongodb://{address.host}:{address.port}/{self._spec.database}?directConnection=true"
+        return self._spec.url(self.address.host, self.address.port)
 
     async def prepare(self) -> None:
         """Make its folder and tell the supervisor of it."""
@@ -50,7 +45,7 @@ class LocalMongo(Kept):
         await self.define(
             Spec(
                 name=self._spec.name,
-                aliases=(*(NAMES if self._first else ()), *self._spec.hosts),
+                aliases=self.site.known_as(self._spec),
                 argv=(
                     *(layout.python, "-m", "secantus", *where, "--storage-path", data),
                     *("--cache-size", CACHE, "--log-level", "WARNING", *journal),

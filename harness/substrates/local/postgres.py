@@ -183,10 +183,9 @@ class LocalDatabase:
 
     def _service(self, *arguments: str) -> Spec:
         data = self._layout.path(self._where.data)
-        aliases = ("postgresql", "postgres", "postgresql-server") if self._site.is_first(self._spec) else ()
         return Spec(
             name=self._spec.name,
-            aliases=(*aliases, *self._spec.hosts),
+            aliases=self._site.known_as(self._spec),
             argv=(self._program("postgres"), "-D", data, *arguments),
             processes=1,
             env=self._environment(),

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,8 +21,6 @@ from harness.substrates.local.stores import PATIENCE_S, Kept
 
 HOME = "/var/lib/redis"
 SOCKETS = "/run/redis"
-NAMES = ("redis", "redis-server", "valkey", "valkey-server")
-"""What the operator's `service` and `systemctl` know the first one by."""
 
 
 @functools.cache
@@ -74,13 +72,34 @@ async def readable() -> tuple[tuple[str, str], ...]:
     return tuple((str(path), str(copy / path.name)) for path in programs_)
 
 
+def configuration(spec: Redis, settings: Mapping[str, str]) -> str:
+    """The server's configuration file; what the topology sets comes last, and so prevails."""
+    password = {"requirepass": spec.password} if spec.password else {}
+    whole = {**settings, **password, **dict(spec.settings)}
+    return "".join(f"{name} {value or chr(34) * 2}\n" for name, value in whole.items())
+
+
+async def answers(opening: Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]) -> bool:
+    """Whether it answers PING within a second: an error such as LOADING is no answer, one that asks for a password is."""
+    try:
+        async with asyncio.timeout(1):
+            reader, writer = await opening
+            try:
+                writer.write(b"PING\r\n")
+                line = await reader.readline()
+            finally:
+                writer.close()
+    except OSError:  # TimeoutError is one
+        return False
+    return line.startswith((b"+PONG", b"-NOAUTH"))
+
+
 class LocalRedis(Kept):
     """One server. Fulfils ports.Store."""
 
     def __init__(self, spec: Redis, site: Site) -> None:
         self._spec = spec
         super().__init__(spec.name, site, home=HOME, identity=site.users.redis)
-        self._first = next((s.name for s in site.topology.stores if isinstance(s, Redis)), "") == spec.name
 
     @property
     def spec(self) -> Redis:
@@ -90,8 +109,7 @@ class LocalRedis(Kept):
     @property
     def dsn(self) -> str:
         """Where it is itself, past any faulty link, as programs inside reach it."""
-        secret = f":{self._spec.password}@" if self._spec.password else ""
-        return f"redis://{secret}{self.address.host}:{self.address.port}/0"
+        return self._spec.url(self.address.host, self.address.port)
 
     async def prepare(self) -> None:
         """Write its configuration and tell the supervisor of it."""
@@ -106,7 +124,7 @@ class LocalRedis(Kept):
         await self.define(
             Spec(
                 name=self._spec.name,
-                aliases=(*(NAMES if self._first else ()), *self._spec.hosts),
+                aliases=self.site.known_as(self._spec),
                 argv=(layout.program(program), layout.path(file)),
                 processes=1,
                 env=self.site.base_environment(),
@@ -128,27 +146,17 @@ class LocalRedis(Kept):
             raise SubstrateError(f"{self._spec.name}: it listens and does not answer PING\n{await self.log_tail()}")
 
     async def _loaded(self) -> bool | None:
-        """Whether it answers PING: an error such as LOADING is no answer, one that asks for a password is."""
-        try:
-            async with asyncio.timeout(1):
-                reader, writer = await asyncio.open_unix_connection(self.site.layout.seen(self._socket))
-                try:
-                    writer.write(b"PING\r\n")
-                    line = await reader.readline()
-                finally:
-                    writer.close()
-        except OSError:  # TimeoutError is one
-            return None
-        return True if line.startswith((b"+PONG", b"-NOAUTH")) else None
+        """Whether it answers by its socket: its port may be refused to us."""
+        return await answers(asyncio.open_unix_connection(self.site.layout.seen(self._socket))) or None
 
     @property
     def _socket(self) -> str:
         return f"{SOCKETS}/{self._spec.name}.sock"
 
     def _configuration(self) -> str:
-        """The server's own defaults, but for where it is; what the topology sets comes last, and so prevails."""
+        """The server's own defaults, but for where it is."""
         layout, address = self.site.layout, self.address
-        usual = self._first and layout.private and address.port == REDIS_PORT
+        usual = self.site.is_first(self._spec) and layout.private and address.port == REDIS_PORT
         settings = {
             "bind": f"{address.host} 127.0.0.1" if usual else address.host,
             "port": str(address.port),
@@ -157,7 +165,4 @@ class LocalRedis(Kept):
             "unixsocketperm": "777",
             "dir": layout.path(self.inside),
         }
-        if self._spec.password:
-            settings["requirepass"] = self._spec.password
-        settings |= dict(self._spec.settings)
-        return "".join(f"{name} {value or chr(34) * 2}\n" for name, value in settings.items())
+        return configuration(self._spec, settings)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import harness
 from harness import execution
-from harness.model.topology import Postgres, Topology
+from harness.model.topology import Mongo, Postgres, Redis, Store, Topology
 from harness.model.units import Ns
 from harness.ports import Completed
 from harness.substrates import labels
@@ -28,6 +28,13 @@ from harness.substrates.local.layout import (
 )
 
 _TAIL = 256 * 1024
+
+_USUAL: Mapping[type, tuple[str, ...]] = {
+    Postgres: ("postgresql", "postgres", "postgresql-server"),
+    Redis: ("redis", "redis-server", "valkey", "valkey-server"),
+    Mongo: ("mongod", "mongodb", "mongo"),
+}
+"""What the operator's `service` and `systemctl` know the first server of its kind by."""
 
 
 class Site:
@@ -56,9 +63,14 @@ class Site:
         """Whether the environment still is."""
         return not self._channel.closed.is_set()
 
-    def is_first(self, spec: Postgres) -> bool:
-        """Whether it is the database that is meant when no name is said."""
-        return spec.name == self.topology.databases[0].name
+    def is_first(self, spec: Postgres | Store) -> bool:
+        """Whether it is the server of its kind that is meant when no name is said."""
+        kin = (one.name for one in (*self.topology.databases, *self.topology.stores) if type(one) is type(spec))
+        return spec.name == next(kin)
+
+    def known_as(self, spec: Postgres | Store) -> tuple[str, ...]:
+        """What the operator's `service` and `systemctl` know a server by, beside its name."""
+        return (*(_USUAL[type(spec)] if self.is_first(spec) else ()), *spec.hosts)
 
     def base_environment(self) -> Mapping[str, str]:
         """What every program gets, and all that a server gets besides its own."""

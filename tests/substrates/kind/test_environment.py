@@ -4,6 +4,7 @@ A cluster takes half a minute to come up, and the conformance check wants two at
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ from harness import faults
 from harness.faults import kubernetes
 from harness.model.topology import Topology
 from harness.model.units import milliseconds, seconds
-from harness.ports import Environment, Stage
+from harness.ports import Capability, Environment, Stage
 from harness.running.loading import load
 from harness.substrates.kind import Kind
+from harness.substrates.local.layout import port
 from harness.testing import check_fault, check_substrate
 from tests.full import FULL
+from tests.substrates import storing
 from tests.substrates.kind.conftest import wanted
 from tests.substrates.kind.test_cluster import nothing_left
 from tests.testing.test_conformance import there_is_room
@@ -68,7 +71,9 @@ async def fetched(environment: Environment, path: str) -> str:
 async def test_operator_pods_and_probes_find_what_they_need_and_nothing_else(substrate: Kind, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    async with substrate.environment(TOPOLOGY, run="a-run", folder=folder, links=frozenset({"main"})) as environment:
+    stores = () if substrate.lacks(frozenset({Capability.REDIS, Capability.MONGO})) else storing.TOPOLOGY.stores
+    whole = replace(TOPOLOGY, stores=stores)
+    async with substrate.environment(whole, run="a-run", folder=folder, links=frozenset({"main"})) as environment:
         assert environment.cluster.nodes == ("rundrill-test-control-plane",)
         assert "products" in await fetched(environment, "/products?category=7&limit=5")
         status, text = await said(
@@ -82,6 +87,10 @@ async def test_operator_pods_and_probes_find_what_they_need_and_nothing_else(sub
         assert (status, text.strip()) == (0, "42")
         status, text = await said(environment, "kubectl exec deploy/backend -- python -c 'print(6 * 7)'")
         assert (status, text.strip().splitlines()[-1]) == (0, "42")
+        for store in stores:
+            there = f"import socket; print(socket.create_connection(('{store.hosts[0]}', {port(store)})).getpeername())"
+            status, text = await said(environment, f'kubectl exec deploy/backend -- python -c "{there}"')
+            assert (status, str(port(store)) in text) == (0, True), text
         assert (await said(environment, "ls /var/run/docker.sock ~/.docker"))[0] != 0
         assert "contexts" in (await said(environment, "kubectl config view -o json"))[1]
         assert (await said(environment, "kubectl config get-contexts -o name"))[1].split() == ["kind-rundrill-test"]
