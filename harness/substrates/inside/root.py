@@ -30,7 +30,8 @@ class Volume(TypedDict):
 
 class Plan(TypedDict):
     """What the root is to consist of. `programs` are host paths, bound read-only at their keys; `etc` those of /etc.
-    `addresses` are more of the loopback's, `networks` such whose every address is its own; `devices`: with the host's /sys."""
+    `addresses` are more of the loopback's, `networks` such whose every address is its own; `devices`: with the host's /sys.
+    `clients`: the first and last port of those who connect ("52000 58766"), "" for the kernel's own."""
 
     hostname: str
     programs: Mapping[str, str]
@@ -42,6 +43,7 @@ class Plan(TypedDict):
     addresses: Sequence[str]
     networks: Sequence[str]
     devices: bool
+    clients: str
 
 
 OUR_PROC = "/run/rundrill/proc"
@@ -86,7 +88,19 @@ def build(plan: Plan) -> int:
         with open(_made(path), "w", encoding="utf-8") as file:
             file.write(text)
     _devices()
-    return _our_proc()
+    proc = _our_proc()
+    if plan["clients"]:
+        _number_clients(proc, plan["clients"])
+    return proc
+
+
+def _number_clients(proc: int, ports: str) -> None:
+    """From the first program on: connections keep their ports, and later their answers would be taken for others'."""
+    file = os.open("sys/net/ipv4/ip_local_port_range", os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc)
+    try:
+        os.write(file, ports.encode())
+    finally:
+        os.close(file)
 
 
 def enter() -> None:

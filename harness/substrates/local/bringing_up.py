@@ -37,6 +37,7 @@ from harness.substrates.local.redis import LocalRedis
 from harness.substrates.local.site import Site
 from harness.substrates.local.stores import LocalStore
 from harness.substrates.local.workloads import LocalService, images
+from harness.substrates.network import plan
 
 if TYPE_CHECKING:
     from harness.substrates.local.kubernetes.cluster import LocalCluster
@@ -246,6 +247,7 @@ def _root(
         addresses=[node.address for node in nodes],
         networks=(kubernetes_places.NODE_NETWORK, kubernetes_places.SERVICE_NETWORK) if cluster else (),
         devices=bool(cluster),
+        clients=plan.CLIENT_PORTS if cluster else "",
     )
 
 

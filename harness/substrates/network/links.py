@@ -99,7 +99,7 @@ def _dress(address: str) -> None:
 
 
 def _number_clients() -> None:
-    sysctl.write("net/ipv4/ip_local_port_range", f"{plan.CLIENTS.start} {plan.CLIENTS.stop - 1}")
+    sysctl.write("net/ipv4/ip_local_port_range", plan.CLIENT_PORTS)
     sysctl.write("net/ipv4/tcp_tw_reuse", "1")  # the range is small for clients that connect anew for every request
 
 

@@ -16,6 +16,10 @@ SERVERS = range(1, 52000)
 """Ports where servers are expected: NetworkPolicies hold for these."""
 
 CLIENTS = range(52000, 58767)
+CLIENT_PORTS = f"{CLIENTS.start} {CLIENTS.stop - 1}"
+"""As the kernel is told (ip-sysctl, ip_local_port_range), before anybody connects: a connection from a port of TRANSLATED would
+go on only until answers to there are led elsewhere."""
+
 TRANSLATED = range(58767, 65534)
 """As many as CLIENTS, so that each port of a client has one of its own here: a server that still remembers the last connection
 from a port (TIME-WAIT) lets it connect again because the client's kernel has counted on (RFC 6191)."""

@@ -19,6 +19,7 @@ from harness.substrates.local import Local
 from harness.substrates.local.bringing_up import environment
 from harness.substrates.local.environment import LocalEnvironment
 from harness.substrates.local.kubernetes import binaries
+from harness.substrates.network import plan
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -54,6 +55,7 @@ metadata: { name: web }
 spec: { selector: { app: web }, ports: [{ port: 80, targetPort: 8000 }] }
 """
 
+ETCD_PORT = 2379
 SPEC = Cluster("site", "shop", nodes=1, variables=(("IMAGE", "web:1"),), exposed=(Exposed("front", 80, "web"),))
 
 
@@ -103,6 +105,17 @@ async def test_nodes_are_ready_and_called_as_kind_calls_them(cluster: LocalEnvir
         ["rundrill-worker", "Ready"],
     ]
     assert cluster.cluster.nodes == ("rundrill-control-plane", "rundrill-worker")
+
+
+async def test_programs_that_began_before_the_network_connect_from_ports_whose_answers_are_theirs(
+    cluster: LocalEnvironment,
+) -> None:
+    """Answers to ports of plan.TRANSLATED go to who translates: the API server's connections to etcd must not be from there."""
+    done = await cluster.run(("cat", "/proc/net/tcp"), timeout=10 * SECOND)
+    ends = [[int(end.partition(":")[2], 16) for end in line.split()[1:3]] for line in done.stdout.splitlines()[1:]]
+    asking = [own for own, other in ends if other == ETCD_PORT]
+    assert asking
+    assert all(port in plan.CLIENTS for port in asking)
 
 
 async def test_a_node_tells_what_its_pods_use_and_what_room_it_has(cluster: LocalEnvironment) -> None:
