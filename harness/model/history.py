@@ -28,7 +28,8 @@ class Name(StrEnum):
     """The names of events. `data` keys of each stand behind it.
 
     TRIAL       invoke/ok: the whole trial (`drift_ns`: how much further the wall clock went than the monotonic one)
-    ENVIRONMENT invoke/ok: brought up (`took_ns`, `isolation`), info: a remark of the substrate (`text`)
+    ENVIRONMENT invoke/ok: brought up (`took_ns`, `isolation`), info: a remark of the substrate (`text`), or what it
+                is busy with (`doing`)
     STEADY      ok: objectives held over one window before the fault · fail: they did not (`why`)
     FAULT       invoke: the injection call begins (t_call; `fault`) · ok: it returned and the target felt it, with its
                 evidence · fail: not felt (`why`)

@@ -113,6 +113,8 @@ def _reached(event: Event, steps: tuple[StepTerms, ...]) -> tuple[Stage | None, 
     match event.name, event.phase:
         case Name.ENVIRONMENT, Phase.INVOKE:
             return None, "bringing up the environment"
+        case Name.ENVIRONMENT, Phase.INFO if "doing" in event.data:
+            return None, one_line(str(event.data["doing"]))
         case Name.ENVIRONMENT, Phase.OK:
             return Stage.ENVIRONMENT, "waiting until it is steady"
         case Name.STEADY, Phase.OK:

@@ -179,7 +179,7 @@ def told_of(event: Event, steps: tuple[StepTerms, ...]) -> str:
             took = event.data.get("took_ns")
             return f"environment up in {duration(took)}" if isinstance(took, int) else "environment up"
         case Name.ENVIRONMENT, Phase.INFO:
-            return data.get("text", "")
+            return data.get("text") or data.get("doing", "")
         case Name.FAULT, Phase.INVOKE:
             return f"injecting {data.get('fault', 'the fault')}"
         case Name.STEP, Phase.INVOKE:

@@ -20,6 +20,7 @@ from harness.running.following import follow, lay_out
 from harness.running.recorder import Recorder, recording
 from harness.running.redundancy import Redundancy
 from harness.running.sampling import Sampling, measuring
+from harness.telling import heard_by
 
 POLL: Ns = SECOND // 10
 HORIZON = "horizon"
@@ -65,9 +66,12 @@ async def run_trial(plan: Plan, trial: Trial, bench: Bench, folder: Path) -> His
 async def _environment(plan: Plan, bench: Bench, folder: Path, recorder: Recorder) -> AsyncIterator[Environment]:
     recorder.record(Name.ENVIRONMENT, Phase.INVOKE, {"substrate": bench.substrate.name})
     begun = clock.now()
-    async with bench.substrate.environment(
-        plan.topology, run=bench.run, folder=folder, links=plan.scenario.fault.links
-    ) as environment:
+    links = plan.scenario.fault.links
+    async with AsyncExitStack() as stack:
+        with heard_by(lambda doing: recorder.record(Name.ENVIRONMENT, Phase.INFO, {"doing": doing})):
+            environment = await stack.enter_async_context(
+                bench.substrate.environment(plan.topology, run=bench.run, folder=folder, links=links)
+            )
         recorder.record(
             Name.ENVIRONMENT,
             Phase.OK,

@@ -54,6 +54,16 @@ def test_a_log_has_a_line_for_each_event_worth_reading_with_its_elapsed_seconds(
     assert lines[-1].startswith("✓ effective  inventory/slow_queries: both treated trials recovered")
 
 
+def test_what_the_environment_is_busy_with_is_a_line_of_the_log_and_shown_as_under_way() -> None:
+    busy = Event(1, 5, "harness", Phase.INFO, Name.ENVIRONMENT, {"doing": "making the kind\x1bcluster"})
+    assert "making the kind" in told_of(busy, ())
+    assert "\x1b" not in told_of(busy, ())
+    remark = Event(2, 6, "harness", Phase.INFO, Name.ENVIRONMENT, {"text": "its clock runs ahead"})
+    under_way = Progress(KEY, began=0).event(busy)
+    assert under_way.doing.startswith("making the kind")
+    assert under_way.event(remark).doing == under_way.doing
+
+
 def test_a_log_has_no_control_codes_even_where_live_was_asked_for_but_nobody_is_there() -> None:
     assert "\x1b" not in watched(live=True)
     assert len(watched(live=True).splitlines()) > 10

@@ -25,6 +25,7 @@ from harness.runbooks import parse
 from harness.running.trial import Bench, run_trial
 from harness.scenario import Scenario
 from harness.substrates.simulated import Model, Reaction, Simulated, SimulatedEnvironment
+from harness.telling import tell
 from harness.testing import Break
 
 TEXT = """# Book
@@ -133,6 +134,22 @@ def names(history: History) -> list[str]:
 
 def with_recovery(**changes) -> Scenario:
     return replace(DOWN, recovery=replace(DOWN.recovery, **changes))
+
+
+class Talking(Simulated):
+    """One that says what it is busy with while it brings environments up, and talks on afterwards to nobody."""
+
+    @asynccontextmanager
+    async def environment(self, topology, *, run, folder, links=frozenset()):
+        tell("making a cluster")
+        await asyncio.create_task(self.loading())
+        async with super().environment(topology, run=run, folder=folder, links=links) as environment:
+            yield environment
+            tell("taking it down")
+
+    async def loading(self) -> None:
+        await asyncio.sleep(1)
+        tell("loading images")
 
 
 class Vanishing(Simulated):

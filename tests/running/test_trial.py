@@ -27,6 +27,7 @@ from tests.running.stage import (
     DOWN,
     LEDGER,
     Staffed,
+    Talking,
     Vanishing,
     Watched,
     names,
@@ -72,6 +73,14 @@ async def test_recovery_is_bracketed_around_the_moment_the_model_was_cured(tmp_p
     rta = judge(history).rta.fault
     assert rta.lo <= mended - call <= rta.hi
     assert rta.hi - rta.lo <= DOWN.period
+
+
+async def test_what_a_substrate_is_busy_with_is_recorded_until_the_environment_is_up(tmp_path: Path) -> None:
+    substrate = Talking(CURES, provides=frozenset(Capability))
+    history = await run_trial(planned(substrate=substrate), Trial(TREATED, 1, 7), Bench(substrate, "test"), tmp_path)
+    told = [str(e.data["doing"]) for e in history.named(Name.ENVIRONMENT, Phase.INFO) if "doing" in e.data]
+    assert told == ["making a cluster", "loading images"]
+    assert judge(history).status is Status.OK
 
 
 @pytest.mark.parametrize("heals_after", [None, seconds(3)], ids=["stays broken", "heals by itself"])

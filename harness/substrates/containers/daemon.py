@@ -21,6 +21,7 @@ from docker.models.images import Image
 from harness.errors import SubstrateError
 from harness.model.units import SECOND, Ns
 from harness.substrates.local.layout import SYSTEM_PATH
+from harness.telling import tell
 
 SILENCE: Ns = 30 * SECOND
 """How long the daemon may say nothing to a request."""
@@ -166,6 +167,8 @@ async def image(daemon: docker.DockerClient, name: str, setting: str) -> Image:
         except docker.errors.ImageNotFound:
             return daemon.images.pull(name)  # one, since the name has a tag
 
+    if not await do(f"the image {name}", lambda: has(daemon, name)):
+        tell(f"pulling {name}")
     try:
         return await do(f"the image {name}", found)
     except SubstrateError as error:

@@ -11,6 +11,7 @@ import docker.errors
 from harness.errors import SubstrateError
 from harness.substrates.containers import daemon as way
 from harness.substrates.local import template
+from harness.telling import tell
 
 KEPT = 20
 """How many lines of a build's log an error shows."""
@@ -28,6 +29,7 @@ async def built(daemon: docker.DockerClient, folder: Path, *, python: str) -> st
         return tag
     async with template.locked(template.cache() / f"image-{folder.name}.lock"):
         if not await _is_there(daemon, tag):
+            tell(f"building {tag}")
             await _build(daemon, folder, tag=tag, python=python)
     return tag
 

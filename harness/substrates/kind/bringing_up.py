@@ -188,7 +188,7 @@ def _equip(site: Site, kind: KindCluster) -> None:
 def _remarks(held: Held, cluster: model.Cluster, ports: Mapping[str, int]) -> tuple[str, ...]:
     made = held.room.made_for()
     image = made.image if made and made.image else "kind's own image"
-    found = [f"Kubernetes is a kind cluster ({image}, {1 + cluster.nodes} node{'s' if cluster.nodes else ''})"]
+    found = [f"Kubernetes is a kind cluster ({image}, {nodes.counted(1 + cluster.nodes)})"]
     if ports:
         beside = ", ".join(f"{exposed.PREFIX}{name}" for name in ports)
         found.append(f"Services are probed and loaded through others of type NodePort beside them: {beside}")

@@ -13,6 +13,7 @@ from harness.model.units import SECOND, Ns
 from harness.substrates.kind import docker
 from harness.substrates.kind.room import Room
 from harness.substrates.local.workloads import Image, images
+from harness.telling import tell
 
 BUILDING: Ns = 900 * SECOND
 LOADING: Ns = 300 * SECOND
@@ -49,11 +50,14 @@ async def provide(room: Room, named: Sequence[str], *, extra: Sequence[str] = ()
     known = tables()
     every = wanted(named, known)
     built = [name for name in every if name in known]
+    if first := [name for name in built if name not in room.notes().loaded]:
+        tell(f"building {', '.join(first)}")
     await _built(built, known)
     ids = await _ids((*every, *extra))
     notes = room.notes()
     missing = [name for name, number in ids.items() if notes.loaded.get(name) != number]
     if missing:
+        tell(f"loading {', '.join(missing)} into the nodes")
         argv = (kind, "load", "docker-image", "--name", room.name, *missing)
         done = await execution.run(argv, env=docker.environment(), timeout=LOADING)
         if not done.ok:

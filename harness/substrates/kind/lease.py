@@ -18,12 +18,16 @@ from harness.substrates.kind import docker, keeper, nodes
 from harness.substrates.kind.room import Order, Room, State
 from harness.substrates.kind.settings import Settings
 from harness.substrates.local import template
+from harness.telling import tell
 
 POLL: Ns = SECOND // 10
 WAITING: Ns = 3600 * SECOND
 """How long an environment waits for a cluster that others are in."""
 
 LEAVING_S = 90.0
+TELLING: Ns = 2 * SECOND
+"""A cluster that is there already is given sooner."""
+
 STARTING: Ns = 30 * SECOND
 
 
@@ -98,6 +102,9 @@ async def _free(settings: Settings) -> tuple[Room, int]:
                 return room, fd
         return None
 
+    if (free := await found()) is not None:
+        return free
+    tell("waiting for a kind cluster: other drills are in all of them")
     got = await clock.until(found, deadline=clock.now() + WAITING, every=POLL)
     if got is None:
         raise SubstrateError(
@@ -115,10 +122,16 @@ async def have(room: Room, wanted: Order, settings: Settings) -> None:
     room.wish(order)
     deadline = clock.now() + round(settings.patience_s * SECOND)
 
+    told_at = clock.now() + TELLING
+
     async def answered() -> State | None:
+        nonlocal told_at
         if not room.kept_alive():
             await _start_keeper(room)
         state = room.state()
+        if clock.now() > told_at:
+            told_at = deadline
+            tell(f"making the kind cluster {room.name}, {nodes.counted(1 + wanted.workers)}: half a minute to a minute")
         return state if state and state.number == number and state.stage in {"up", "failed"} else None
 
     state = await clock.until(answered, deadline=deadline, every=POLL)

@@ -9,7 +9,7 @@ from harness import execution
 from harness.errors import Problem
 from harness.model.units import SECOND, Ns
 from harness.substrates.disk import Need, must_hold
-from harness.substrates.kind import configuration, docker
+from harness.substrates.kind import configuration, docker, nodes
 from harness.substrates.kind.room import Order, Room
 from harness.substrates.kind.settings import Settings
 from harness.substrates.local.kubernetes import binaries
@@ -90,7 +90,7 @@ async def must_fit(settings: Settings, room: Room, *, workers: int) -> None:
     pulled = not image or not (await docker.docker("image", "inspect", "--format", "{{.Id}}", image)).ok
     needs = [Need(f"the image {image or NODE_IMAGE}", IMAGE_MIB)] if pulled else []
     count = 1 + workers
-    must_hold(await docker.root(), [*needs, Need(f"{count} node{'s' if workers else ''} of kind", count * NODE_MIB)])
+    must_hold(await docker.root(), [*needs, Need(f"{nodes.counted(count)} of kind", count * NODE_MIB)])
 
 
 async def newest_node_image() -> str:

@@ -27,6 +27,11 @@ _STEPS: dict[tuple[str, NodeState], tuple[str, ...]] = {
 is gone as well: SIGKILL ends a frozen process once it is thawed, which `docker kill` sees to."""
 
 
+def counted(nodes: int) -> str:
+    """So many, in words."""
+    return f"{nodes} node{'s' if nodes > 1 else ''}"
+
+
 class KindCluster:
     """Fulfils ports.Cluster. `kubectl` is the administrator's; `containers` are those of its nodes when it was handed over."""
 

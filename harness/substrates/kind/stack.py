@@ -16,9 +16,11 @@ from harness.substrates.kind.kubectl import Kubectl
 from harness.substrates.kind.objects import Some, lacking, parted
 from harness.substrates.manifests import Manifest
 from harness.substrates.pulling import Watch, told, unpulled
+from harness.telling import tell
 
 RUNNING: Ns = 180 * SECOND
 POLL: Ns = SECOND // 4
+TELLING: Ns = 5 * SECOND
 TAIL = 20
 VALUE_MAX = 63
 
@@ -74,14 +76,18 @@ async def until_running(kubectl: Kubectl, spec: Cluster, baseline: Sequence[str]
     own = sorted({spec.namespace, *await own_namespaces(kubectl, baseline)})
     lack: Sequence[str] = ()
     watch = Watch()
+    told_at = clock.now() + TELLING
 
     async def running() -> bool | None:
-        nonlocal lack
+        nonlocal lack, told_at
         found = await kubectl.get(Some[msgspec.Raw], "deployments,statefulsets,daemonsets,pods", "-A")
         controllers, pods = parted(found.items)
         lack = lacking(controllers, own)
         if lack and (missing := watch.given_up(unpulled(pods, own), at=clock.now())):
             raise SubstrateError(told(spec.stack, missing, remedy=_REMEDY))
+        if lack and clock.now() > told_at:
+            told_at += TELLING
+            tell(f"waiting for the stack: {'; '.join(lack)}")
         return None if lack else True
 
     if await clock.until(running, deadline=clock.now() + RUNNING, every=POLL) is None:
