@@ -191,7 +191,7 @@ async def _filled(  # noqa: PLR0913 - each is a part of what is brought up
         stores=stores,
         services=services,
         links={name: DoorLink(name, doors) for name in links},
-        remarks=(f"databases and workloads are containers of Docker ({', '.join(images)})",),
+        remarks=(f"databases and workloads are containers of Docker ({', '.join(images)})",) if images else (),
         variables=operating.variables(yard, site) if operating.docker() else {},
     )
 

@@ -11,7 +11,7 @@ from harness.substrates.containers.daemon import GoneError, do
 from harness.substrates.containers.yard import Yard
 
 
-def described(  # noqa: PLR0913 - each is a part of what it is to be
+async def described(  # noqa: PLR0913 - each is a part of what it is to be
     yard: Yard,
     name: str,
     definition: Definition,
@@ -21,14 +21,15 @@ def described(  # noqa: PLR0913 - each is a part of what it is to be
     more: Mapping[str, str] | None = None,
 ) -> DockerContainer:
     """Container `number` of the service of that name, not started yet; `more` variables are those of its environment file.
-    `hash_` is compose's of the definition."""
+    `hash_` is compose's of the definition. SubstrateError if its image is not there."""
+    image = await do(f"the image {definition.image}", lambda: yard.daemon.images.get(definition.image))
     made = DockerContainer(definition.image)
     made.with_name(yard.container_name(name, number))
     made.with_envs(**{**definition.environment, **(more or {})})
     made.with_network(_network(yard))
     made.with_network_aliases(*definition.aliases)
     made.with_kwargs(
-        labels=yard.labelled(name, number, hash_=hash_),
+        labels=yard.labelled(name, number, hash_=hash_, image=str(image.id)),
         detach=True,
         hostname=name,
         shm_size=definition.shm_size or None,

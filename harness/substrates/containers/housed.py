@@ -56,7 +56,7 @@ class Housed(ABC):
     async def create(self, hash_: str = "") -> None:
         """Make its container, which starts. The port was free a moment ago: where it is not any more, another is taken."""
         for attempt in range(ATTEMPTS):
-            made = described(self._yard, self.name, self.definition, hash_=hash_)
+            made = await described(self._yard, self.name, self.definition, hash_=hash_)
             try:
                 await do(f"the container of {self.name}", made.start)
             except PortTakenError:

@@ -1,5 +1,6 @@
 """What the operator of an environment in containers has: `service`, `docker` through a filter, and a docker-compose.yml."""
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -20,6 +21,11 @@ from harness.substrates.local import layout as places
 from harness.substrates.local.site import Site
 
 DOCKER_SOCKET = "/run/docker.sock"
+_PLUGINS = tuple(
+    f"{folder}/docker/cli-plugins" for folder in ("/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec")
+)
+"""Where Docker's client looks for its plugins (docs.docker.com, "Compose plugin")."""
+
 _SEEN = ("/usr", "/bin", "/opt", "/sbin")
 """Where a program of the host's is in an environment as well."""
 
@@ -35,8 +41,14 @@ def _is_seen(path: str) -> bool:
 
 
 def has_compose() -> bool:
-    """Whether the operator has a program docker-compose."""
-    return execution.installed("docker-compose", places.SYSTEM_PATH)
+    """Whether the operator has a program docker-compose: the machine's, or Docker's plugin by that name."""
+    return execution.installed("docker-compose", places.SYSTEM_PATH) or bool(_plugin())
+
+
+def _plugin() -> str:
+    """The path of Docker's plugin `compose`, which is a program docker-compose if called so; "" if there is none."""
+    found = [f"{folder}/docker-compose" for folder in _PLUGINS]
+    return next((path for path in found if os.access(path, os.X_OK)), "")
 
 
 def variables(yard: Yard, site: Site) -> Mapping[str, str]:
@@ -56,9 +68,13 @@ async def equip(stack: AsyncExitStack, yard: Yard, site: Site) -> None:
             socket, docker=Path(way.endpoint()), environment=yard.name, project=yard.project, network=yard.project
         )
         await stack.enter_async_context(filtered)
-        tool = site.layout.seen(f"{places.TOOLS}/docker")
-        if not tool.is_symlink():
-            tool.symlink_to(docker())
+        tools = {"docker": docker()}
+        if not execution.installed("docker-compose", places.SYSTEM_PATH) and (plugin := _plugin()):
+            tools["docker-compose"] = plugin
+        for name, path in tools.items():
+            tool = site.layout.seen(f"{places.TOOLS}/{name}")
+            if not tool.is_symlink():
+                tool.symlink_to(path)
 
 
 async def define(

@@ -173,7 +173,7 @@ class ContainerService:
     async def _started(self, number: int, known: Container | None, hash_: str) -> None:
         if known is None:
             told = {**self._variables, "WORKER": str(number - 1)}
-            made = described(self._yard, self._spec.name, self.definition, number=number, hash_=hash_, more=told)
+            made = await described(self._yard, self._spec.name, self.definition, number=number, hash_=hash_, more=told)
             await do(f"the container {number} of {self._spec.name}", made.start)
         elif not known.attrs["State"]["Running"]:
             await do(f"starting {known.name}", known.start)

@@ -22,6 +22,7 @@ _NUMBER = "com.docker.compose.container-number"
 _ONE_OFF = "com.docker.compose.oneoff"
 _VERSION = "com.docker.compose.version"
 _HASH = "com.docker.compose.config-hash"
+_IMAGE = "com.docker.compose.image"
 """Labels by which docker-compose knows containers of a project (docs.docker.com, "Compose SDK"; compose/const.py)."""
 
 
@@ -53,10 +54,12 @@ class Yard:
         """The labels of everything that is the environment's."""
         return {labels.RUN: self.run, labels.ENVIRONMENT: self.name}
 
-    def labelled(self, service: str, number: int = 1, *, hash_: str = "") -> dict[str, str]:
-        """Those of a container of a service; `hash_` is compose's of its definition, by which it knows what has changed."""
+    def labelled(self, service: str, number: int = 1, *, hash_: str = "", image: str = "") -> dict[str, str]:
+        """Those of a container of a service. By `hash_`, compose's of its definition, and the `image`'s id compose knows what
+        has changed (the second: compose v2)."""
         return {
             **({_HASH: hash_} if hash_ else {}),
+            **({_IMAGE: image} if image else {}),
             **self.ours,
             _PROJECT: self.project,
             _SERVICE: service,
