@@ -15,7 +15,7 @@ from harness.model.topology import Mongo, Redis, Store, Topology
 from harness.model.units import SECOND, Ns
 from harness.substrates import labels
 from harness.substrates.containers import daemon as way
-from harness.substrates.containers import operating, settings, sweeping, watchdog
+from harness.substrates.containers import operating, settings, sweeping, tools, watchdog
 from harness.substrates.containers.daemon import do
 from harness.substrates.containers.database import ContainerDatabase
 from harness.substrates.containers.doors import DoorLink, Doors, Way
@@ -192,7 +192,7 @@ async def _filled(  # noqa: PLR0913 - each is a part of what is brought up
         services=services,
         links={name: DoorLink(name, doors) for name in links},
         remarks=(f"databases and workloads are containers of Docker ({', '.join(images)})",) if images else (),
-        variables=operating.variables(yard, site) if operating.docker() else {},
+        variables=operating.variables(yard, site) if tools.docker() else {},
     )
 
 

@@ -1,14 +1,12 @@
 """What the operator of an environment in containers has: `service`, `docker` through a filter, and a docker-compose.yml."""
 
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-from harness import execution
-from harness.substrates.containers import compose
+from harness.substrates.containers import compose, tools
 from harness.substrates.containers import daemon as way
 from harness.substrates.containers.database import ContainerDatabase
 from harness.substrates.containers.desk import SOCKET, Ask, Desk
@@ -21,34 +19,6 @@ from harness.substrates.local import layout as places
 from harness.substrates.local.site import Site
 
 DOCKER_SOCKET = "/run/docker.sock"
-_PLUGINS = tuple(
-    f"{folder}/docker/cli-plugins" for folder in ("/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec")
-)
-"""Where Docker's client looks for its plugins (docs.docker.com, "Compose plugin")."""
-
-_SEEN = ("/usr", "/bin", "/opt", "/sbin")
-"""Where a program of the host's is in an environment as well."""
-
-
-def docker() -> str:
-    """The path of a docker program that the operator can be given; "" if there is none."""
-    found = execution.find("docker")
-    return found if found and _is_seen(found) else ""
-
-
-def _is_seen(path: str) -> bool:
-    return any(Path(path).is_relative_to(place) and Path(path).resolve().is_relative_to(place) for place in _SEEN)
-
-
-def has_compose() -> bool:
-    """Whether the operator has a program docker-compose: the machine's, or Docker's plugin by that name."""
-    return execution.installed("docker-compose", places.SYSTEM_PATH) or bool(_plugin())
-
-
-def _plugin() -> str:
-    """The path of Docker's plugin `compose`, which is a program docker-compose if called so; "" if there is none."""
-    found = [f"{folder}/docker-compose" for folder in _PLUGINS]
-    return next((path for path in found if os.access(path, os.X_OK)), "")
 
 
 def variables(yard: Yard, site: Site) -> Mapping[str, str]:
@@ -62,19 +32,13 @@ def variables(yard: Yard, site: Site) -> Mapping[str, str]:
 
 async def equip(stack: AsyncExitStack, yard: Yard, site: Site) -> None:
     """Give the operator docker, while the stack lasts."""
-    if docker():
+    if tools.docker():
         socket = site.layout.seen(DOCKER_SOCKET)
         filtered = serve(
             socket, docker=Path(way.endpoint()), environment=yard.name, project=yard.project, network=yard.project
         )
         await stack.enter_async_context(filtered)
-        tools = {"docker": docker()}
-        if not execution.installed("docker-compose", places.SYSTEM_PATH) and (plugin := _plugin()):
-            tools["docker-compose"] = plugin
-        for name, path in tools.items():
-            tool = site.layout.seen(f"{places.TOOLS}/{name}")
-            if not tool.is_symlink():
-                tool.symlink_to(path)
+        tools.provide(site)
 
 
 async def define(
@@ -86,7 +50,7 @@ async def define(
         **{name: service.definition for name, service in services.items()},
     }
     site.own_file(compose.FILE, compose.text(described, network=yard.project), site.users.operator)
-    return await compose.hashes(site, variables(yard, site)) if has_compose() else {}
+    return await compose.hashes(site, variables(yard, site)) if tools.has_compose() else {}
 
 
 def open_desk(
@@ -135,7 +99,7 @@ async def _service(service: ContainerService, yard: Yard, site: Site, verb: str)
         case "stop":
             await service.stop()
         case "restart":
-            hashes = await compose.hashes(site, variables(yard, site)) if has_compose() else {}
+            hashes = await compose.hashes(site, variables(yard, site)) if tools.has_compose() else {}
             await service.restart(hashes.get(service.spec.name, ""))
         case "status":
             up = await service.running()

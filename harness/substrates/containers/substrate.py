@@ -9,6 +9,7 @@ from harness import execution
 from harness.errors import Problem
 from harness.model.topology import Topology
 from harness.ports import Capability, Environment
+from harness.substrates.containers import tools
 from harness.substrates.local import machine, wheels
 from harness.substrates.local.layout import Isolation
 from harness.substrates.local.substrate import OWN_TOOLS
@@ -82,13 +83,11 @@ class Containers:
 
     def tool(self, program: str) -> bool:
         """Whether the operator's shell in its environments has that program."""
-        from harness.substrates.containers import operating  # noqa: PLC0415 - Docker's library is slow
-
         match program:
             case "docker":
-                return bool(operating.docker())
+                return bool(tools.docker())
             case "docker-compose":
-                return bool(operating.docker()) and operating.has_compose()
+                return bool(tools.docker()) and tools.has_compose()
             case "kubectl":
                 return False  # the host's own would find no cluster of the environment's
             case _:

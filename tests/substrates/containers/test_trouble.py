@@ -205,5 +205,7 @@ async def test_the_operator_has_compose_and_docker_of_this_environment_alone(
         assert (await shell("service api restart"))[0] == 0
         assert '"pool_max": 7' in (await shell(health))[1]
         assert (await shell("docker-compose exec -T main pg_isready"))[0] == 0
+        status, text = await shell("docker compose ps")  # whichever of the two is installed
+        assert (status, "main" in text) == (0, True), text
         assert (await shell("docker run --rm -v /:/host postgres:17 ls /host"))[0] != 0
         assert (await shell("docker system prune -af"))[0] != 0
