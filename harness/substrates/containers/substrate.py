@@ -5,14 +5,13 @@ from contextlib import AbstractAsyncContextManager
 from importlib.util import find_spec
 from pathlib import Path
 
-from harness import execution
 from harness.errors import Problem
 from harness.model.topology import Topology
 from harness.ports import Capability, Environment
 from harness.substrates.containers import tools
 from harness.substrates.local import machine, wheels
 from harness.substrates.local.layout import Isolation
-from harness.substrates.local.substrate import OWN_TOOLS
+from harness.substrates.local.substrate import is_there
 
 _PROVIDED = frozenset(
     {
@@ -91,7 +90,7 @@ class Containers:
             case "kubectl":
                 return False  # the host's own would find no cluster of the environment's
             case _:
-                return program in OWN_TOOLS or program in wheels.programs() or execution.installed(program)
+                return is_there(program)
 
     def environment(
         self, topology: Topology, *, run: str, folder: Path, links: frozenset[str] = frozenset()

@@ -16,6 +16,11 @@ OWN_TOOLS = frozenset({"service", "systemctl", "sudo"})
 """Programs that stand in for the host's in every environment."""
 
 
+def is_there(program: str) -> bool:
+    """Whether that program is in every environment: one that stands in, one that we bring along, or the machine's."""
+    return program in OWN_TOOLS or program in {**wheels.programs(), **redis.programs()} or execution.installed(program)
+
+
 class Local:
     """Fulfils ports.Substrate."""
 
@@ -44,9 +49,7 @@ class Local:
 
     def tool(self, program: str) -> bool:
         """Whether the operator's shell in its environments has that program."""
-        return (
-            program in OWN_TOOLS or program in {**wheels.programs(), **redis.programs()} or execution.installed(program)
-        )
+        return is_there(program)
 
     def environment(
         self, topology: Topology, *, run: str, folder: Path, links: frozenset[str] = frozenset()

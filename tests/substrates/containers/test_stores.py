@@ -33,6 +33,7 @@ async def test_stores_are_written_operated_killed_and_started_again_and_leave_no
         await storing.written_and_read_where_programs_inside_find_them(up)
         await storing.restarted_by_their_usual_names(up)
         if redis.client():
+            assert substrate.tool("redis-cli")
             await storing.asked_by_redis_cli(up)
         if substrate.tool("docker"):
             done = await up.operate(("docker", "ps", "--format", "{{.Names}} {{.Mounts}}"), timeout=seconds(20))
