@@ -12,6 +12,7 @@ from harness.substrates.local.layout import HOME, TOOLS
 from harness.substrates.local.site import Site
 
 FILE = f"{HOME}/docker-compose.yml"
+_RESOLVED = "/run/rundrill/docker-compose.yml"
 HASHING: Ns = 20 * SECOND
 
 Value = str | int | Sequence["Value"] | Mapping[str, "Value"]
@@ -81,10 +82,13 @@ def _lines(value: Value, indent: str = "") -> list[str]:
             return [f"{indent}- {_lines(each)[0]}" for each in value]
 
 
-async def hashes(site: Site, env: Mapping[str, str]) -> Mapping[str, str]:
-    """By which compose recognises what it (or we) made from the services as they are defined now, `.env` included; nothing
-    where the operator has no compose."""
-    argv = ("docker-compose", "-f", site.layout.path(FILE), "config", "--hash=*")
+async def hashes(
+    site: Site, env: Mapping[str, str], services: Mapping[str, Definition], *, network: str
+) -> Mapping[str, str]:
+    """By which compose, which the operator has, recognises what it (or we) made from these services. Their environment files
+    have to be resolved: compose does so before it compares, and v2 not when it is asked for a hash."""
+    site.own_file(_RESOLVED, text(services, network=network), site.users.operator)
+    argv = ("docker-compose", "-f", site.layout.path(_RESOLVED), "config", "--hash=*")
     given = {**site.base_environment(), **env, "PATH": f"{site.layout.path(TOOLS)}:{site.base_environment()['PATH']}"}
     done = await site.complete(
         argv, env=given, identity=site.users.operator, timeout=HASHING, cwd=site.layout.path(HOME)

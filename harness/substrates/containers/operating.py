@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.substrates.containers import compose, tools
 from harness.substrates.containers import daemon as way
+from harness.substrates.containers.compose import Definition
 from harness.substrates.containers.database import ContainerDatabase
 from harness.substrates.containers.desk import SOCKET, Ask, Desk
 from harness.substrates.containers.housed import Housed
@@ -45,12 +46,16 @@ async def define(
     yard: Yard, site: Site, servers: Sequence[Housed], services: Mapping[str, ContainerService]
 ) -> Mapping[str, str]:
     """Write the environment's docker-compose.yml; compose's hash of each service in it, where the operator has compose."""
-    described = {
-        **{server.name: server.definition for server in servers},
-        **{name: service.definition for name, service in services.items()},
-    }
+    ours = {server.name: server.definition for server in servers}
+    described = {**ours, **{name: service.definition for name, service in services.items()}}
     site.own_file(compose.FILE, compose.text(described, network=yard.project), site.users.operator)
-    return await compose.hashes(site, variables(yard, site)) if tools.has_compose() else {}
+    return await _hashes(yard, site, {**ours, **{name: await service.resolved() for name, service in services.items()}})
+
+
+async def _hashes(yard: Yard, site: Site, services: Mapping[str, Definition]) -> Mapping[str, str]:
+    if not tools.has_compose():
+        return {}
+    return await compose.hashes(site, variables(yard, site), services, network=yard.project)
 
 
 def open_desk(
@@ -99,7 +104,7 @@ async def _service(service: ContainerService, yard: Yard, site: Site, verb: str)
         case "stop":
             await service.stop()
         case "restart":
-            hashes = await compose.hashes(site, variables(yard, site)) if tools.has_compose() else {}
+            hashes = await _hashes(yard, site, {service.spec.name: await service.resolved()})
             await service.restart(hashes.get(service.spec.name, ""))
         case "status":
             up = await service.running()

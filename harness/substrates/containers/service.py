@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 
 from docker.models.containers import Container
 
@@ -75,6 +76,12 @@ class ContainerService:
             extra_hosts=[f"{name}:{address}" for name, address in self._elsewhere.items()],
             scale=self._spec.processes,
         )
+
+    async def resolved(self) -> Definition:
+        """The same with the environment file's variables, as they are now, among the others."""
+        told = await self._told() if self._spec.env_file else {}
+        definition = self.definition
+        return replace(definition, env_file="", environment={**told, **definition.environment})
 
     @property
     def _in_home(self) -> bool:
