@@ -21,7 +21,7 @@ Value = str | int | Sequence["Value"] | Mapping[str, "Value"]
 @dataclass(frozen=True, slots=True)
 class Definition:
     """A service as compose has it. `ports` is what is published, as `-p` takes it; `volumes` are `name:path`, `tmpfs`
-    paths; `command` is the image is started with, if not its own."""
+    paths; `command` is what the image is started with, if not its own."""
 
     image: str
     environment: Mapping[str, str]

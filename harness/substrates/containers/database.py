@@ -10,7 +10,7 @@ import psycopg.pq
 
 from harness.errors import SubstrateError
 from harness.model.topology import Postgres
-from harness.model.units import SECOND, Ns, milliseconds
+from harness.model.units import Ns
 from harness.ports import Room
 from harness.substrates.containers import clockwork, daemon
 from harness.substrates.containers.clockwork import Clockwork
@@ -22,13 +22,10 @@ from harness.substrates.local import template
 from harness.substrates.local.layout import POSTGRES_PORT, SUPERUSER_PASSWORD, SYSTEM_PATH
 from harness.substrates.local.postgres import STOPS, bootstrap, quoted
 
-PATIENCE: Ns = 60 * SECOND
-LOOK: Ns = milliseconds(50)
 DATA = "pgdata"
 """The data directory's name in its volume."""
 
 USUAL_MOUNT = "/var/lib/postgresql/data"
-ATTEMPTS = 5
 SHARED_MEMORY = "256m"
 INITDB = "--locale=C.UTF-8 --encoding=UTF8"
 
