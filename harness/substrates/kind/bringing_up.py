@@ -20,7 +20,19 @@ from harness.substrates import manifests
 from harness.substrates.containers import bringing_up as containers
 from harness.substrates.containers.doors import Doors, Way
 from harness.substrates.containers.environment import ContainerEnvironment
-from harness.substrates.kind import docker, exposed, images, lease, leftovers, machine, names, nodes, preparing, stack
+from harness.substrates.kind import (
+    docker,
+    exposed,
+    images,
+    lease,
+    leftovers,
+    machine,
+    names,
+    nodes,
+    policies,
+    preparing,
+    stack,
+)
 from harness.substrates.kind.docker import Network
 from harness.substrates.kind.environment import KindEnvironment
 from harness.substrates.kind.kubectl import Kubectl
@@ -75,7 +87,8 @@ async def environment(  # noqa: PLR0913 - each is a part of what is brought up, 
         peers = await _ways_out(scope, rest.site, kind, ports, folder=folder)
         _equip(rest.site, kind)
         await scope.enter_async_context(exposed.following(kubectl, cluster, folder))
-        yield KindEnvironment(rest, kind, peers, remarks=_remarks(held, cluster, ports))
+        remarks = (*_remarks(held, cluster, ports), *await policies.remarks(held.administrator))
+        yield KindEnvironment(rest, kind, peers, remarks=remarks)
 
 
 @asynccontextmanager
