@@ -34,8 +34,9 @@ TAKEN_BACK = replace(
     CROWDED,
     title="More orders than two pods have connections for, where an autoscaler has watched for long",
     topology=market(STABILIZATION_S="0", **_NARROW),
-    # As long as the autoscaler needs to look again, every 15 s.
-    recovery=Recovery(rto=minutes(30), hold=seconds(20), horizon=seconds(60)),
+    # As long as the autoscaler needs to look again, every 15 s, with figures of the new pods, of which a metrics server may know
+    # half a minute after they have started.
+    recovery=Recovery(rto=minutes(30), hold=seconds(60), horizon=seconds(100)),
     expect=Known(
         word=Word.INEFFECTIVE,
         because="the Deployment is the autoscaler's: it goes by processors, which are not what is short, and takes back what was "
