@@ -27,7 +27,7 @@ carries the facts of. One trial an arm says what happened once: `rundrill gate` 
 
 A scenario whose runbook has a defect expects another word than effective, and says why; it passes if it comes to that word.
 """
-FOOT = """Where `webservice/abuse` was drilled on kind the nodes' network kept no NetworkPolicies ([kind.md](kind.md#known-limits)):
+FOOT = """Where `webservice/abuse` was drilled on kind the network kept no NetworkPolicies ([kind.md](kind.md#known-limits)):
 nobody was contained by one.
 
 `python -m tests.drills RUN…` takes finished runs into this page; a test holds it against the scenarios.
