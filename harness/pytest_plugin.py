@@ -105,11 +105,27 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "ScenarioFile | None":
     """A Python file below a folder of scenarios is read for scenarios."""
-    folders = [Path(folder).resolve() for folder in parent.config.getini("rundrill_scenarios")]
-    below = any(folder in file_path.resolve().parents for folder in folders)
-    if not below or file_path.suffix != ".py" or not is_candidate(file_path):
-        return None
-    return ScenarioFile.from_parent(parent, path=file_path)
+    return ScenarioFile.from_parent(parent, path=file_path) if _may_have_scenarios(file_path, parent.config) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> "NoTests | None":
+    """A file that is named on the command line is taken for a module of tests whatever it is called. One of scenarios is none."""
+    return NoTests.from_parent(parent, path=module_path) if _may_have_scenarios(module_path, parent.config) else None
+
+
+def _may_have_scenarios(file: Path, config: pytest.Config) -> bool:
+    folders = [Path(folder).resolve() for folder in config.getini("rundrill_scenarios")]
+    below = any(folder in file.resolve().parents for folder in folders)
+    return below and file.suffix == ".py" and is_candidate(file)
+
+
+class NoTests(pytest.File):
+    """A file without tests: what is to be collected from it others collect."""
+
+    def collect(self) -> "tuple[pytest.Item, ...]":
+        """Nothing."""
+        return ()
 
 
 class ScenarioFile(pytest.File):

@@ -52,6 +52,20 @@ def test_a_file_with_several_scenarios_gives_items_of_each(run: Pytest, pytester
     result.stdout.fnmatch_lines_random(["*::DOWN::treated-1", "*::AGAIN::treated-1", "6 tests collected*"])
 
 
+@pytest.mark.parametrize("named", ["scenarios/shop/down.py", "scenarios/shop/down.py::DOWN", "scenarios/shop"])
+def test_a_file_that_is_named_gives_its_scenarios_and_is_not_taken_for_a_module_of_tests(
+    run: Pytest, pytester, named: str
+) -> None:
+    (pytester.path / "scenarios/shop/_system.py").write_text("from tests.running.stage import DOWN\n")
+    (pytester.path / "scenarios/shop/down.py").write_text(
+        "from dataclasses import replace\nfrom ._system import DOWN\nAGAIN = replace(DOWN, title='again')\n"
+    )
+    result = run("--collect-only", "-q", named)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines_random(["scenarios/shop/down.py::DOWN::treated-1"])
+    result.stdout.no_fnmatch_line("*ImportError*")
+
+
 def test_a_python_file_that_is_no_scenario_gives_nothing(run: Pytest, pytester) -> None:
     (pytester.path / "scenarios/shop/system.py").write_text("NAME = 'shop'\n")
     (pytester.path / "scenarios/shop/_parts.py").write_text("1 / 0\n")
