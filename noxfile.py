@@ -105,7 +105,7 @@ def kubectl(session: nox.Session) -> None:
 def proof(session: nox.Session) -> None:
     """What the harness says of itself, measured: known truth, spoilt ledgers, the gate's exact errors, A/A and negative
     controls on real servers, starvation. About 15 minutes on two quiet CPUs; docs/measuring.md has the figures."""
-    session.install("-q", "-e", ".[kubernetes,stores]", *TEST)
+    session.install("-q", "-e", ".[containers,kubernetes,stores]", *TEST)
     proofs = ("tests/proof", "tests/checking/test_known_truth.py", "tests/probes/test_prober.py")
     session.run("pytest", "-q", *(session.posargs or proofs), env={"RUNDRILL_PROOF": "full"})
 
