@@ -127,14 +127,15 @@ async def test_a_killed_cache_is_back_with_the_text_s_command_and_has_lost_what_
 @pytest.mark.parametrize(
     ("store", "service", "loses"),
     [
-        pytest.param(replace(CACHE, settings=ALWAYS), "redis", False, id="Redis, appendfsync always"),
-        pytest.param(CACHE, "redis", True, id="Redis, no persistence"),
-        pytest.param(DOCS, "mongod", False, id="MongoDB, journaled"),
+        pytest.param(replace(CACHE, settings=ALWAYS), "redis", range(1), id="Redis, appendfsync always"),
+        pytest.param(CACHE, "redis", range(20, 10**6), id="Redis, no persistence"),
+        # It writes its journal every millisecond at most: what it was given in the last ones may be lost.
+        pytest.param(DOCS, "mongod", range(20), id="MongoDB, journaled"),
     ],
 )
 @in_full
 async def test_a_store_killed_in_a_container_is_back_with_the_text_s_command_and_has_lost_what_it_did_not_keep(
-    tmp_path: Path, figure, store: Store, service: str, loses: bool
+    tmp_path: Path, figure, store: Store, service: str, loses: range
 ) -> None:
     containers = Containers()
     if problems := containers.lacks(frozenset({Capability.REDIS, Capability.MONGO})):
@@ -143,10 +144,11 @@ async def test_a_store_killed_in_a_container_is_back_with_the_text_s_command_and
     verdict = await drilled(topology, store.name, service, tmp_path, ground=containers)
     loss = verdict.loss
     assert loss is not None
-    figure(f"{store.name} killed in a container: {told(loss)}")
+    kept = dict(store.settings) if isinstance(store, Redis) else ""
+    figure(f"{store.name} {kept} killed in a container: {told(loss)}")
     assert verdict.status is Status.OK
     assert violations(loss) == {}
-    assert (loss.lost > 0) is loses
+    assert loss.lost in loses
 
 
 @needs_redis
