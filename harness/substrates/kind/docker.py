@@ -98,6 +98,10 @@ async def done(*words: str, timeout: Ns = PATIENCE) -> str:
     ended = await docker(*words, timeout=timeout)
     if not ended.ok:
         why = ended.stderr.strip() or f"no answer within {timeout / SECOND:.0f} s"
+        if (
+            "nil pointer" in why
+        ):  # what a client's own template comes upon where no daemon has told it anything (docker info)
+            why = "Docker's daemon does not answer"
         raise SubstrateError(f"docker {' '.join(words[:2])}: {why}\n    is Docker up? try: docker version")
     return ended.stdout
 

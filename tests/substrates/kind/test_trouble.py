@@ -13,7 +13,7 @@ from harness.model.topology import Cluster, Topology
 from harness.model.units import seconds
 from harness.substrates import manifests
 from harness.substrates.journal import started
-from harness.substrates.kind import keeper, lease, leftovers, stack
+from harness.substrates.kind import docker, keeper, lease, leftovers, stack
 from harness.substrates.kind.kubectl import Kubectl
 from harness.substrates.kind.room import Order, Room
 from harness.substrates.kind.settings import Settings
@@ -109,6 +109,15 @@ async def test_a_disk_without_room_for_a_cluster_is_told_before_anything_is_made
     await asyncio.to_thread(users.close)
     assert verbs(asked) == {"images", "info"}
     assert not Room.of("rundrill-none").kept_alive()
+
+
+async def test_a_daemon_that_is_away_is_said_to_be_whatever_the_client_says(asked: Path, tmp_path: Path) -> None:
+    nil = (
+        'template: :1:2: executing "" at <.CgroupVersion>: reflect: indirection through nil pointer to embedded struct'
+    )
+    program(tmp_path / "bin/docker", f"echo '{nil}' >&2; exit 1")
+    with pytest.raises(SubstrateError, match=r"docker info: Docker's daemon does not answer\n +is Docker up"):
+        await docker.done("info")
 
 
 async def test_a_keeper_whose_daemon_is_away_at_the_end_deletes_its_cluster_when_it_is_back(
