@@ -151,26 +151,24 @@ def _said(error: BaseException) -> str:
 
 def has(daemon: docker.DockerClient, name: str) -> bool:
     """Whether the daemon has an image of that name; it blocks."""
+    return _known(daemon, name) is not None
+
+
+def _known(daemon: docker.DockerClient, name: str) -> Image | None:
     try:
-        daemon.images.get(name)
+        return daemon.images.get(name)
     except docker.errors.ImageNotFound:
-        return False
-    return True
+        return None
 
 
 async def image(daemon: docker.DockerClient, name: str, setting: str) -> Image:
     """The image of that name, pulled if it is not there. SubstrateError if it cannot be had."""
-
-    def found() -> Image:
-        try:
-            return daemon.images.get(name)
-        except docker.errors.ImageNotFound:
-            return daemon.images.pull(name)  # one, since the name has a tag
-
-    if not await do(f"the image {name}", lambda: has(daemon, name)):
-        tell(f"pulling {name}")
+    what = f"the image {name}"
     try:
-        return await do(f"the image {name}", found)
+        if found := await do(what, lambda: _known(daemon, name)):
+            return found
+        tell(f"pulling {name}")
+        return await do(what, lambda: daemon.images.pull(name))  # one, since the name has a tag
     except SubstrateError as error:
         raise SubstrateError(
             f"the image {name} is not there and cannot be pulled: {error}\n"

@@ -1,7 +1,7 @@
 """A PostgreSQL server in a container, started by testcontainers: its files, its life, and what faults ask of it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -52,7 +52,7 @@ class ContainerDatabase(Housed):
     def __init__(
         self, spec: Postgres, yard: Yard, *, volume: str, keeper: Keeper, primary: "ContainerDatabase | None"
     ) -> None:
-        super().__init__(spec.name, yard)
+        super().__init__(spec.name, spec.hosts, yard)
         self._spec = spec
         self._keeper = keeper
         self._volume = volume
@@ -111,7 +111,7 @@ class ContainerDatabase(Housed):
             image=self._yard.images.postgres,
             environment=self._environment(),
             ports=f"127.0.0.1:{self.port}:{POSTGRES_PORT}",
-            aliases=self._names,
+            aliases=self.names,
             volumes=[f"{self._volume}:{self._mount}"],
             shm_size=SHARED_MEMORY,
         )
@@ -125,10 +125,6 @@ class ContainerDatabase(Housed):
             "POSTGRES_INITDB_ARGS": INITDB,
         }
         return found | ({"PATH": f"{self._mount}/{clockwork.BIN}:{self._path}"} if self._movable else {})
-
-    @property
-    def _names(self) -> Sequence[str]:
-        return tuple(dict.fromkeys((self._spec.name, *self._spec.hosts)))
 
     async def answers(self) -> bool:
         """Whether it accepts connections."""

@@ -27,8 +27,9 @@ ATTEMPTS = 5
 class Housed(ABC):
     """One such server. Its kind says what it is made of, and when it answers."""
 
-    def __init__(self, name: str, yard: Yard) -> None:
+    def __init__(self, name: str, hosts: Sequence[str], yard: Yard) -> None:
         self.name = name
+        self.names = tuple(dict.fromkeys((name, *hosts)))
         self._yard = yard
         (self.port,) = free_ports(1)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-from collections.abc import Sequence
 
 from harness.model import topology
 from harness.model.topology import Mongo, Redis
@@ -21,10 +20,11 @@ MEMORY_GB = "0.25"
 class ContainerStore(Housed):
     """One such server. Fulfils ports.Store."""
 
-    def __init__(self, spec: topology.Store, yard: Yard, address: Address) -> None:
-        super().__init__(spec.name, yard)
+    def __init__(self, spec: topology.Store, yard: Yard, address: Address, *, volume: str) -> None:
+        super().__init__(spec.name, spec.hosts, yard)
         self._spec = spec
         self._address = address
+        self._volume = volume
 
     @property
     def spec(self) -> topology.Store:
@@ -43,20 +43,15 @@ class ContainerStore(Housed):
         """Have it shut down in good order; nothing if it is down."""
         await self.end(signal.SIGTERM)
 
-    @property
-    def _names(self) -> Sequence[str]:
-        return tuple(dict.fromkeys((self.name, *self._spec.hosts)))
-
 
 class ContainerRedis(ContainerStore):
     """A Redis or Valkey server, with a configuration file in its volume."""
 
     DATA = "/data"
+    _spec: Redis
 
     def __init__(self, spec: Redis, yard: Yard, address: Address, *, volume: str, keeper: Keeper) -> None:
-        super().__init__(spec, yard, address)
-        self._redis = spec
-        self._volume = volume
+        super().__init__(spec, yard, address, volume=volume)
         self._keeper = keeper
 
     @property
@@ -66,14 +61,14 @@ class ContainerRedis(ContainerStore):
             image=self._yard.images.redis,
             environment={},
             ports=f"127.0.0.1:{self.port}:{REDIS_PORT}",
-            aliases=self._names,
+            aliases=self.names,
             volumes=[f"{self._volume}:{self.DATA}"],
             command=("redis-server", f"{self.DATA}/redis.conf"),
         )
 
     async def prepare(self) -> None:
         """Write its configuration."""
-        text = redis.configuration(self._redis, {"protected-mode": "no", "dir": self.DATA})
+        text = redis.configuration(self._spec, {"protected-mode": "no", "dir": self.DATA})
         await self._keeper.put(self.name, self._keeper.place(self.name), tar({"redis.conf": text.encode()}))
 
     async def answers(self) -> bool:
@@ -84,20 +79,17 @@ class ContainerRedis(ContainerStore):
 class ContainerMongo(ContainerStore):
     """A MongoDB server; one node, and no logins."""
 
-    def __init__(self, spec: Mongo, yard: Yard, address: Address, *, volume: str) -> None:
-        super().__init__(spec, yard, address)
-        self._mongo = spec
-        self._volume = volume
+    _spec: Mongo
 
     @property
     def definition(self) -> Definition:
         """What compose is told of it. The image declares a second volume, for what this server is not: it would be nobody's."""
-        journal = ("--journalCommitInterval", "1") if self._mongo.journaled else ()
+        journal = ("--journalCommitInterval", "1") if self._spec.journaled else ()
         return Definition(
             image=self._yard.images.mongo,
             environment={},
             ports=f"127.0.0.1:{self.port}:{MONGO_PORT}",
-            aliases=self._names,
+            aliases=self.names,
             volumes=[f"{self._volume}:/data/db"],
             tmpfs=["/data/configdb"],
             command=("mongod", "--bind_ip_all", "--wiredTigerCacheSizeGB", MEMORY_GB, *journal),
