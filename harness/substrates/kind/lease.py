@@ -168,16 +168,16 @@ async def _reaped(room: Room) -> str:
     async def ended() -> bool | None:
         return None if room.kept_alive() else True
 
+    async def there() -> bool:
+        return any(node.bears(room.shared) for node in await docker.nodes(room.name))
+
     try:
-        if not await docker.nodes(room.name):
-            return ""
-        await _start_keeper(room)  # with nobody to keep it for, it deletes it
+        before = await there()
+        await _start_keeper(room)  # with nobody to keep it for, it deletes what is left, and forgets it
         await clock.until(ended, deadline=clock.now() + round(LEAVING_S * SECOND), every=POLL)
-        left = await docker.nodes(room.name)
+        after = await there()
     except SubstrateError as error:
         return f"could not delete the kind cluster {room.name}: {error}"
-    return (
-        f"could not delete the kind cluster {room.name}: see {room.log}"
-        if left
-        else f"deleted the kind cluster {room.name}"
-    )
+    if after:
+        return f"could not delete the kind cluster {room.name}: see {room.log}"
+    return f"deleted the kind cluster {room.name}" if before else ""

@@ -145,6 +145,24 @@ async def test_a_keeper_whose_daemon_is_away_at_the_end_deletes_its_cluster_when
     assert room.order() is None
 
 
+async def test_what_a_keeper_gave_up_is_reaped_once_the_daemon_is_back_and_then_forgotten(
+    asked: Path, tmp_path: Path
+) -> None:
+    away = f'[ -e {tmp_path}/back ] || {{ echo Cannot connect to the Docker daemon >&2; exit 1; }}'
+    network = f'case "$*" in "network ls"*) [ -e {tmp_path}/gone ] || echo rundrill-none;; "network rm"*) touch {tmp_path}/gone;; esac'
+    program(tmp_path / "bin/docker", f"{away}; {network}")
+    kind = program(tmp_path / "bin/kind", "exit 0")
+    room = Room.of("rundrill-none")
+    room.wish(Order(number=1, workers=0, image="", kind=kind, kubectl="kubectl", config=""))
+    (sentence,) = await lease.reap()
+    assert sentence.startswith("could not delete the kind cluster rundrill-none: docker ps")
+    assert room.order() is not None
+    (tmp_path / "back").touch()
+    assert await lease.reap() == [], "there was no cluster any more"
+    assert (tmp_path / "gone").exists(), "but its network"
+    assert room.order() is None
+
+
 KUBELET = "kubelet[99]: failed to run Kubelet: running with swap on is not supported"
 
 
