@@ -18,7 +18,7 @@ class Called(NamedTuple):
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with one scenario (`shop/down.py`) and its runbook, and nothing that earlier runs have left in the cache."""
+    """A working directory with one scenario (`shop/down.py`) and its runbook, and a cache in which nobody has left anything."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "200")

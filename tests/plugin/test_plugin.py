@@ -1,12 +1,17 @@
 """Scenarios as pytest items, on modelled systems: one a trial and one for the assessment, with the runbook's lines."""
 
 import json
+import os
+import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
 import harness.pytest_plugin  # noqa: F401 - imported here, it survives pytester, which forgets modules: numpy cannot be imported twice
+from harness import execution
+from harness.model.units import seconds
 from tests.running.stage import TEXT
 
 INSTALLED = any(point.value == "harness.pytest_plugin" for point in entry_points(group="pytest11"))
@@ -187,3 +192,12 @@ def test_a_test_of_the_users_own_can_drill_by_the_fixture(run: Pytest, pytester)
         """
     )
     run("test_own.py").assert_outcomes(passed=2)
+
+
+async def test_our_own_scenarios_are_collected_with_no_other_plugin_installed() -> None:
+    """The tests' own plugins are nothing that those who drill must have."""
+    words = (sys.executable, "-m", "pytest", "scenarios/gateway", "--collect-only", "-q", "-p", "harness.pytest_plugin")
+    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = await execution.run(words, env=alone, cwd=Path(__file__).parents[2], timeout=seconds(60))
+    assert done.ok, done.stdout + done.stderr
+    assert "scenarios/gateway/deploy.py::" in done.stdout

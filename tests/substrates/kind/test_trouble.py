@@ -148,8 +148,9 @@ async def test_a_keeper_whose_daemon_is_away_at_the_end_deletes_its_cluster_when
 async def test_what_a_keeper_gave_up_is_reaped_once_the_daemon_is_back_and_then_forgotten(
     asked: Path, tmp_path: Path
 ) -> None:
-    away = f'[ -e {tmp_path}/back ] || {{ echo Cannot connect to the Docker daemon >&2; exit 1; }}'
-    network = f'case "$*" in "network ls"*) [ -e {tmp_path}/gone ] || echo rundrill-none;; "network rm"*) touch {tmp_path}/gone;; esac'
+    away = f"[ -e {tmp_path}/back ] || {{ echo Cannot connect to the Docker daemon >&2; exit 1; }}"
+    gone = tmp_path / "gone"
+    network = f'case "$*" in "network ls"*) [ -e {gone} ] || echo rundrill-none;; "network rm"*) touch {gone};; esac'
     program(tmp_path / "bin/docker", f"{away}; {network}")
     kind = program(tmp_path / "bin/kind", "exit 0")
     room = Room.of("rundrill-none")
@@ -159,7 +160,7 @@ async def test_what_a_keeper_gave_up_is_reaped_once_the_daemon_is_back_and_then_
     assert room.order() is not None
     (tmp_path / "back").touch()
     assert await lease.reap() == [], "there was no cluster any more"
-    assert (tmp_path / "gone").exists(), "but its network"
+    assert gone.exists(), "but its network"
     assert room.order() is None
 
 
