@@ -37,11 +37,24 @@ EXTRAS = (
 )
 
 
+HIDDEN = f"import sys; sys.modules.update(dict.fromkeys({EXTRAS}))"  # None there: no such module
+
+
 def test_the_program_and_its_pytest_plugin_load_without_what_extras_bring() -> None:
-    hidden = f"import sys; sys.modules.update(dict.fromkeys({EXTRAS}))"  # None there: no such module
     shown = "import harness.cli.app, harness.pytest_plugin"
-    ran = subprocess.run([sys.executable, "-c", f"{hidden}; {shown}"], capture_output=True, text=True, check=False)
+    ran = subprocess.run([sys.executable, "-c", f"{HIDDEN}; {shown}"], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_a_drill_on_kind_without_its_extra_is_told_which_one_to_install() -> None:
+    words = ["run", "scenarios/storefront/bad_release.py", "--substrate", "kind"]
+    shown = f"from harness.cli.app import main; main({words})"
+    root = Path(__file__).parents[2]
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{HIDDEN}; {shown}"], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 2
+    assert "pip install 'rundrill[kind]'" in ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)

