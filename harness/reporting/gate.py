@@ -16,7 +16,7 @@ from harness.model.design import CONTROL
 from harness.model.units import show
 from harness.model.verdict import Outcome
 from harness.reporting.summary import OUTCOME_STYLE
-from harness.reporting.wording import MARK, STATUS, between, duration, one_line, visible
+from harness.reporting.wording import MARK, STATUS, between, duration, one_line, reason, visible
 
 _DECIDED: Final = {
     Decision.PASS: "PASS",
@@ -64,7 +64,7 @@ def render_trial(record: Record) -> Text:
     mark = "·" if verdict.outcome is Outcome.PASSED and record.arm == CONTROL else MARK[verdict.outcome]
     text = Text(f"{mark} ", style=OUTCOME_STYLE[verdict.outcome])
     return text.append(
-        f"{one_line(record.cell)} {record.trial}: {STATUS[verdict.status]}{took}{one_line(why)}", style="default"
+        f"{one_line(record.cell)} {record.trial}: {STATUS[verdict.status]}{took}{reason(why)}", style="default"
     )
 
 

@@ -16,7 +16,7 @@ from harness.model.source import Source
 from harness.model.units import SECOND, Ns
 from harness.model.verdict import Assessment, Finding, Interval, Outcome, Verdict
 from harness.reporting.drill import Drill
-from harness.reporting.wording import STATUS, between, found, line, one_line, parts, visible, worst_first
+from harness.reporting.wording import STATUS, between, found, line, parts, reason, visible, worst_first
 
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -108,7 +108,7 @@ def _case(drill: Drill, name: str, findings: Sequence[Finding], *, time: Ns) -> 
 
 
 def _tell(case: ET.Element, tag: str, *, kind: str, message: str, findings: Sequence[Finding]) -> None:
-    element = ET.SubElement(case, tag, message=_clean(one_line(message, limit=1000)))
+    element = ET.SubElement(case, tag, message=_clean(reason(message, limit=1000)))
     if kind:
         element.set("type", kind)
     told = [line(each) for each in worst_first(findings) if each.outcome is not Outcome.PASSED]

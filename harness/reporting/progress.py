@@ -7,7 +7,7 @@ from typing import Final
 
 from harness.model.history import Event, Mode, Name, Phase, Sample, StepTerms
 from harness.model.units import SECOND, Ns
-from harness.reporting.wording import one_line
+from harness.reporting.wording import one_line, reason
 
 CELL: Final[Ns] = SECOND // 2
 """What one character of a strip stands for."""
@@ -109,7 +109,7 @@ def step_at(event: Event, steps: tuple[StepTerms, ...]) -> str:
 
 def _reached(event: Event, steps: tuple[StepTerms, ...]) -> tuple[Stage | None, str] | None:
     """Which station an event means, and what is under way from then on; None where it changes nothing."""
-    why = one_line(str(event.data.get("why", "")))
+    why = reason(str(event.data.get("why", "")))
     match event.name, event.phase:
         case Name.ENVIRONMENT, Phase.INVOKE:
             return None, "bringing up the environment"

@@ -13,7 +13,7 @@ from harness.model.design import CONTROL, TREATED
 from harness.model.units import show
 from harness.model.verdict import Outcome, Word
 from harness.reporting.drill import Drill
-from harness.reporting.wording import MARK, SYMBOL, between, found, one_line, trials, visible
+from harness.reporting.wording import MARK, SYMBOL, between, found, one_line, reason, trials, visible
 
 WORD_STYLE: Final = {
     Word.EFFECTIVE: "bold green",
@@ -94,12 +94,12 @@ def _details(drill: Drill) -> RenderableType:
         table.add_row(
             "", Text(f"{one_line(str(drill.header.runbook))}  {one_line(drill.header.procedure)}", style="dim")
         )
-    table.add_row("", Text(one_line(assessment.why, limit=2000)))
+    table.add_row("", Text(reason(assessment.why, limit=2000)))
     for each in found(assessment):
         finding = each.finding
         if finding.outcome is Outcome.PASSED:
             continue
-        told = Text(one_line(finding.why, limit=2000)).append(f"  [{each.of}]", style="dim")
+        told = Text(reason(finding.why, limit=2000)).append(f"  [{each.of}]", style="dim")
         if finding.source:
             told = Text(f"{one_line(str(finding.source))}: ", style="cyan").append_text(told)
         table.add_row(Text(MARK[finding.outcome], style=OUTCOME_STYLE[finding.outcome]), told)

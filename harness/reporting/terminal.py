@@ -18,7 +18,7 @@ from harness.model.units import SECOND, Ns, show
 from harness.model.verdict import Assessment, Verdict
 from harness.reporting.progress import KEPT, Cell, Cells, Progress, step_at
 from harness.reporting.summary import OUTCOME_STYLE, WORD_STYLE, render_assessments
-from harness.reporting.wording import STATUS, SYMBOL, between, duration, one_line, sign
+from harness.reporting.wording import STATUS, SYMBOL, between, duration, one_line, reason, sign
 
 __all__ = ["Terminal", "render_assessments"]
 
@@ -82,7 +82,7 @@ class Terminal:
     def assessment(self, assessment: Assessment) -> None:
         """An experiment was judged."""
         text = Text(f"{SYMBOL[assessment.word]} {assessment.word}", style=WORD_STYLE[assessment.word])
-        self._print(text.append(f"  {one_line(assessment.scenario)}: {one_line(assessment.why)}", style="default"))
+        self._print(text.append(f"  {one_line(assessment.scenario)}: {reason(assessment.why)}", style="default"))
 
     def _progress(self, trial: str, at: Ns) -> Progress:
         terms = self._terms.get(trial.rpartition(" ")[0])
@@ -173,7 +173,7 @@ def latency(of_series: Cells, *, newest: int, cells: int) -> Text:
 def told_of(event: Event, steps: tuple[StepTerms, ...]) -> str:
     """An event as one line of a log; empty where it is not worth one."""
     data = {key: one_line(str(value), limit=300) for key, value in event.data.items()}
-    why = f": {data['why']}" if data.get("why") else ""
+    why = f": {reason(str(event.data['why']), limit=300)}" if data.get("why") else ""
     match event.name, event.phase:
         case Name.ENVIRONMENT, Phase.OK:
             took = event.data.get("took_ns")

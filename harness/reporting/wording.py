@@ -56,6 +56,11 @@ def one_line(text: str, *, limit: int = 200) -> str:
     return folded if len(folded) <= limit else folded[: limit - 1] + "…"
 
 
+def reason(text: str, *, limit: int = 200) -> str:
+    """Why something is so, on one line: a remedy, which errors have on an indented line of its own, follows after a dash."""
+    return one_line(text.replace("\n    ", " — "), limit=limit)
+
+
 def duration(value: Ns | None) -> str:
     """A measured duration, to the hundredth second: `850 ms`, `6.25 s`, `31.5 min`; a dash for none."""
     if value is None or abs(value) < SECOND or abs(value) >= 120 * SECOND or value % SECOND == 0:

@@ -12,7 +12,7 @@ from harness.reporting.drill import Drill
 from harness.reporting.progress import CELL, KEPT, Cell, Progress, Stage
 from harness.reporting.summary import render_assessments
 from harness.reporting.terminal import Terminal, availability, latency, panel, told_of
-from harness.reporting.wording import between, duration, one_line, trials, visible
+from harness.reporting.wording import between, duration, one_line, reason, trials, visible
 from tests.reporting.builder import STEPS, TERMS, drill, history, hostile
 
 KEY = "inventory/slow_queries treated-1"
@@ -178,7 +178,12 @@ def test_visible_text_has_no_control_characters_and_is_stable(text: str) -> None
     assert not any(ord(c) < 32 and c not in "\n\t" for c in shown)
     assert not set(shown) & set("\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069\x7f\x9b")
     assert visible(shown) == shown
-    assert "\n" not in one_line(text)
+    assert "\n" not in one_line(text) + reason(text)
+
+
+def test_a_remedy_on_a_line_of_its_own_is_kept_apart_from_what_is_wrong_where_there_is_one_line() -> None:
+    event = Event(0, 0, "h", Phase.FAIL, Name.HARNESS, {"why": "no room\n    make some"})
+    assert told_of(event, STEPS) == "harness failed: no room — make some"
 
 
 def test_intervals_are_rounded_outwards_and_say_when_their_end_was_not_seen() -> None:
