@@ -26,6 +26,8 @@ SHARES = 340
 """Of the CPU, where the instruments have 1024: a whole cluster yields to them as a server on `local` does, at nice +5."""
 
 KEPT_OF_LOG = 40
+ERROR = "ERROR: "
+"""How the line of kind's begins that says what went wrong: long before its last ones, where it shows what a node said."""
 
 
 class Keeper:
@@ -110,8 +112,11 @@ class Keeper:
             timeout=timeout,
         )
         if not done.ok:
-            said = "\n".join((done.stdout + done.stderr).splitlines()[-KEPT_OF_LOG:])
-            raise SubstrateError(f"kind {do} {self._room.name}: {said}")
+            said = (done.stdout + done.stderr).splitlines()
+            errors = [line.removeprefix(ERROR) for line in said if line.startswith(ERROR)]
+            raise SubstrateError(
+                "\n".join((f"kind {do} {self._room.name}: {''.join(errors[:1])}", *said[-KEPT_OF_LOG:]))
+            )
 
     async def _end(self) -> None:
         """Delete the cluster, and the network that was made for it; a daemon that is away is waited for."""

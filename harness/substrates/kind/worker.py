@@ -6,21 +6,25 @@ the GPL: here it can be killed with all that it started, and shares a process wi
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import CalledProcessError
 
 from pytest_kind.cluster import KindCluster
 
 
 def main(words: Sequence[str]) -> None:
-    """`create CONFIG` or `delete`; kind's own words go to standard error."""
+    """`create CONFIG` or `delete`; kind's own words go to standard error, and its status is this program's."""
     do, name, kubeconfig, kind, kubectl, image, *argument = words
     cluster = KindCluster(name, Path(kubeconfig), image=image or None, kind_path=Path(kind), kubectl_path=Path(kubectl))
-    match do:
-        case "create":
-            cluster.create(argument[0])
-        case "delete":
-            cluster.delete()
-        case _:
-            raise SystemExit(f"{do}: expected create or delete")
+    try:
+        match do:
+            case "create":
+                cluster.create(argument[0])
+            case "delete":
+                cluster.delete()
+            case _:
+                raise SystemExit(f"{do}: expected create or delete")
+    except CalledProcessError as error:
+        raise SystemExit(error.returncode) from None
 
 
 if __name__ == "__main__":
