@@ -3,7 +3,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -63,7 +63,9 @@ def test_the_interval_is_the_paired_t_of_the_logarithms(made):
 
 @settings(deadline=None, max_examples=30)
 @given(blocks)
+@example([(68, 110), (51, 45), (459, 23), (423, 524), (159, 290), (106, 337), (198, 396), (1, 1)])
 def test_the_permutation_test_is_scipys(made):
+    """Ties are counted here: scipy's own p leaves some out where rounding exceeds its tolerance, 100 eps of the statistic."""
     logs = [math.log(b / a) for a, b in made]
     expected = stats.permutation_test(
         (logs,),
@@ -72,7 +74,8 @@ def test_the_permutation_test_is_scipys(made):
         alternative="greater",
         n_resamples=math.inf,
     )
-    assert permutation_p(logs) == pytest.approx(expected.pvalue, abs=1e-9)
+    extreme = expected.null_distribution >= expected.statistic - 1e-13
+    assert permutation_p(logs) == pytest.approx(extreme.mean(), abs=1e-9)
 
 
 def test_with_many_blocks_the_permutations_are_drawn_and_never_zero():
