@@ -50,7 +50,7 @@ def assess(  # noqa: PLR0913 - what a stored scenario says of itself, kept flat
         rta=rta,
         rpa=_span([v.loss.rpa for v in treated if v.loss]),
         human=max((v.rta.human for v in treated if v.rta), default=0),
-        findings=_notable(trials),
+        findings=_notable(trials) if word is not Word.INVALID else (),
         limits=(*caveats, *limits(verdicts, histories, word=word, rta=rta)),
         alerts=alerts.sentences(verdicts),
         effective=effective(trials),

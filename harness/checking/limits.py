@@ -17,6 +17,8 @@ def limits(
     """What the claim does not say, in the order in which it matters."""
     if not histories:
         return ("nothing was recorded",)
+    if word is Word.INVALID:
+        return tuple(_trials(verdicts))  # nothing is claimed that could be bounded
     terms = histories[0].header.terms
     return (
         *_trials(verdicts),

@@ -142,6 +142,11 @@ def test_all_that_bounds_the_claim_is_said():
     )
 
 
+def test_where_nothing_is_claimed_nothing_is_bounded_but_what_does_not_count_is():
+    got = assessed(history(down=FINE), DOWN)
+    assert (got.word, got.limits, got.findings) == (Word.INVALID, ("1 of 2 trials do not count and are left out",), ())
+
+
 def test_what_the_scenario_says_of_itself_comes_first():
     assert limits(GOOD, DOWN, caveats=("a small table",))[0] == "a small table"
 
