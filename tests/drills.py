@@ -20,10 +20,11 @@ OURS = ("runbook.md", "containers.md")
 LOADED = load([str(ROOT / "scenarios")])
 HEAD = """# The drills
 
-Every scenario of `scenarios/`, what it expects, and what it came to when it was drilled last: the verdict, the recovery time
-actual (RTA) of the treated trials and of the control's, from the first instant at which users could have noticed, and how many
-trials of each arm there were. **On ours** is the runbook in this repository; **on the original** is the public text that it
-carries the facts of. One trial an arm says what happened once: `rundrill gate` says what may be claimed.
+Every scenario of `scenarios/`, what it expects, and what it came to when it was drilled last, or most often: the verdict, the
+recovery time actual (RTA) of the treated trials and of the control's, from the first instant at which users could have noticed,
+and how many trials of each arm there were. **On ours** is the runbook in this repository; **on the original** is the public text
+that it carries the facts of. On kind, a system without a cluster is one of containers. One trial an arm says what happened once:
+`rundrill gate` says what may be claimed.
 
 A scenario whose runbook has a defect expects another word than effective, and says why; it passes if it comes to that word.
 """
@@ -122,11 +123,15 @@ def page() -> str:
 
 
 def take(runs: Iterable[Path]) -> None:
-    """Take what the runs' assessments say in place of what was known of the same scenario, text and substrate."""
+    """Take what the runs' assessments say in place of what was known of the same scenario, text and substrate, unless that came
+    to the same word in more trials."""
     latest = {(each.scenario, each.text, each.substrate): each for each in known(DRILLED)}
     for run in runs:
         for assessment in sorted(run.rglob("assessment.json")):
-            latest |= {(each.scenario, each.text, each.substrate): each for each in rows(assessment)}
+            for each in rows(assessment):
+                before = latest.get(key := (each.scenario, each.text, each.substrate))
+                if not before or before.word != each.word or before.trials <= each.trials:
+                    latest[key] = each
     DRILLED.write_bytes(msgspec.json.format(msgspec.json.encode(sorted(latest.values())), indent=1) + b"\n")
 
 
